@@ -1,0 +1,10 @@
+"""Ways of running a cell over time: `(cell, params, carry, xs) -> (carry, ys)`, one a file."""
+
+from seqjax.backends.checkpointed import checkpointed
+from seqjax.backends.fused import fused
+from seqjax.backends.scan import scan
+
+BACKENDS = {"scan": scan, "fused": fused, "checkpointed": checkpointed}
+"""Backends by the name that `unroll(method=...)` takes."""
+
+__all__ = ["BACKENDS", "checkpointed", "fused", "scan"]

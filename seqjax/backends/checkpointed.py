@@ -1,0 +1,64 @@
+"""Gradients in memory that grows as the square root of the sequence length."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from seqjax.backends.scan import scan
+from seqjax.cell import Cell, check_size
+from seqjax.types import Carry, Params
+
+
+def checkpointed(
+    cell: Cell, params: Params, carry: Carry, xs: Any, *, segment_length: int | None = None
+) -> tuple[Carry, Any]:
+    """Runs a cell over time, keeping for the gradient only the carry at the start of each segment.
+
+    The gradient runs each segment again to find what happened inside it (Griewank & Walther, 2000, with one
+    level). With segments of `sqrt(T)` steps both the carries kept and the steps of one segment are `sqrt(T)`.
+
+    Args:
+      cell: any cell.
+      params: its params.
+      carry: the carry before the first step, leaves `[*B, ...]`.
+      xs: a pytree of arrays `[T, *B, ...]`.
+      segment_length: steps a segment; `None` for the square root of `T`, rounded up.
+
+    Returns:
+      The carry after the last step, and the outputs `[T, *B, H]`.
+
+    Raises:
+      ValueError: if `segment_length` is not positive.
+      TypeError: if `segment_length` is not an integer.
+
+    Example:
+      >>> import seqjax as sj
+      >>> cell = sj.elman(2)
+      >>> params = cell.init(jax.random.key(0), 3)
+      >>> carry, ys = checkpointed(cell, params, cell.initial_carry(params, (4,)), jnp.ones((5, 4, 3)))
+      >>> ys.shape
+      (5, 4, 2)
+    """
+    num_steps = jax.tree.leaves(xs)[0].shape[0]
+    if segment_length is None:
+        segment_length = max(1, math.ceil(math.sqrt(num_steps)))
+    check_size("segment_length", segment_length)
+    whole = num_steps - num_steps % segment_length
+
+    @jax.checkpoint
+    def segment(params: Params, carry: Carry, xs: Any) -> tuple[Carry, Any]:
+        return scan(cell, params, carry, xs)
+
+    segments = jax.tree.map(
+        lambda leaf: leaf[:whole].reshape(-1, segment_length, *leaf.shape[1:]), xs
+    )
+    carry, ys = jax.lax.scan(lambda carry, xs: segment(params, carry, xs), carry, segments)
+    ys = jax.tree.map(lambda leaf: leaf.reshape(whole, *leaf.shape[2:]), ys)
+    if whole == num_steps:
+        return carry, ys
+    carry, last = segment(params, carry, jax.tree.map(lambda leaf: leaf[whole:], xs))
+    return carry, jax.tree.map(lambda head, tail: jnp.concatenate([head, tail]), ys, last)

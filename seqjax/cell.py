@@ -1,0 +1,315 @@
+"""A cell: one time step of a recurrence, and the structure from which its fast forms are derived."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from seqjax import ops
+from seqjax.types import Array, Carry, Key, Params, PyTree
+
+
+class Gated(NamedTuple):
+    """One matrix product with the hidden vector, then gates that act on each row by itself.
+
+    Axes: `project` and `readout` take any leading axes (time included), so that they can run on a whole
+    sequence at once; the others see one instant, `[*B, ...]`.
+
+    Attributes:
+      project: `(params, x) -> x_part`, what the inputs contribute to the gates.
+      recurrent: `(params) -> kernel[H, G, H']`, what multiplies the hidden vector.
+      gate_params: `(params) -> pytree`, what `gate` and `feedback` read (peepholes, norm scales), or `()`.
+      gate: `(gate_params, x_part, h_part[*B, G, H'], carry) -> carry`.
+      hidden: `(carry) -> h[*B, H]`, the hidden vector.
+      feedback: `(gate_params, x_part, h) -> h`, what a transformation does to the hidden vector on its way
+        into the product (a reset, dropout); hands it on unchanged otherwise.
+      readout: `(params, carry, x) -> y`, the output after the step.
+    """
+
+    project: Callable[[Params, Any], Any]
+    recurrent: Callable[[Params], Array]
+    gate_params: Callable[[Params], PyTree]
+    gate: Callable[[PyTree, Any, Array, Carry], Carry]
+    hidden: Callable[[Carry], Array]
+    feedback: Callable[[PyTree, Any, Array], Array]
+    readout: Callable[[Params, Carry, Any], Any]
+
+
+class Affine(NamedTuple):
+    """A recurrence that is linear in its carry: `carry_t = a_t * carry_{t-1} + b_t`, elementwise.
+
+    Both functions take any leading axes, time included.
+
+    Attributes:
+      coefficients: `(params, xs) -> (a, b)`, each with the structure of the carry.
+      readout: `(params, carry, x) -> y`, the output after the step.
+    """
+
+    coefficients: Callable[[Params, Any], tuple[Carry, Carry]]
+    readout: Callable[[Params, Carry, Any], Any]
+
+
+class Cell(NamedTuple):
+    """One instant of a recurrence.
+
+    Attributes:
+      init: `(key, input_size) -> params`.
+      initial_carry: `(params, batch_shape=()) -> carry`.
+      step: `(params, carry, x[*B, D]) -> (carry, y[*B, H])`.
+      output_size: `H`, the features of `y`.
+      structure: what is known of the step, for the backends that need to know it; `None` if nothing is.
+    """
+
+    init: Callable[[Key, int], Params]
+    initial_carry: Callable[..., Carry]
+    step: Callable[[Params, Carry, Any], tuple[Carry, Any]]
+    output_size: int
+    structure: Gated | Affine | None = None
+
+
+@struct.dataclass
+class GatedParams:
+    """Parameters of a cell with gates.
+
+    Attributes:
+      input_kernel: `[D, G, H]`.
+      recurrent_kernel: `[H, G, H]`.
+      bias: `[G, H]`.
+      initial_carry: the learned carry before the first step, without batch axes; `None` for zeros.
+    """
+
+    input_kernel: Array
+    recurrent_kernel: Array
+    bias: Array
+    initial_carry: Carry | None
+
+
+def step_of(structure: Gated | Affine) -> Callable[[Params, Carry, Any], tuple[Carry, Any]]:
+    """The step that a structure describes.
+
+    Args:
+      structure: a `Gated` or an `Affine`.
+
+    Returns:
+      `(params, carry, x) -> (carry, y)`.
+
+    Example:
+      >>> decay = Affine(lambda params, x: (params, x), lambda params, carry, x: carry)
+      >>> carry, y = step_of(decay)(jnp.array([0.5]), jnp.array([2.0]), jnp.array([1.0]))
+      >>> y.tolist()
+      [2.0]
+    """
+    if isinstance(structure, Gated):
+        return _gated_step(structure)
+    return _affine_step(structure)
+
+
+def _gated_step(structure: Gated) -> Callable:
+    def step(params: Params, carry: Carry, x: Any) -> tuple[Carry, Any]:
+        gate_params = structure.gate_params(params)
+        x_part = structure.project(params, x)
+        fed_back = structure.feedback(gate_params, x_part, structure.hidden(carry))
+        h_part = ops.product(
+            fed_back, structure.recurrent(params), name="carry", size_name="hidden_size"
+        )
+        carry = structure.gate(gate_params, x_part, h_part, carry)
+        return carry, structure.readout(params, carry, x)
+
+    return step
+
+
+def _affine_step(structure: Affine) -> Callable:
+    def step(params: Params, carry: Carry, x: Any) -> tuple[Carry, Any]:
+        decay, update = structure.coefficients(params, x)
+        carry = jax.tree.map(lambda a, c, b: a * c + b, decay, carry, update)
+        return carry, structure.readout(params, carry, x)
+
+    return step
+
+
+def gated_cell(
+    hidden_size: int,
+    *,
+    gates: tuple[str, ...],
+    gate: Callable[[PyTree, Any, Array, Carry], Carry],
+    initial_carry: str = "learned",
+    zeros: Callable[[jnp.dtype], Carry] | None = None,
+    hidden: Callable[[Carry], Array] = lambda carry: carry,
+    gate_params: Callable[[Params], PyTree] = lambda params: (),
+    project: Callable[[Params, Any], Any] | None = None,
+    recurrent: Callable[[Params], Array] = lambda params: params.recurrent_kernel,
+    readout: Callable[[Params, Carry, Any], Any] | None = None,
+    feedback_size: int | None = None,
+    output_size: int | None = None,
+    complete: Callable[[Key, GatedParams], Params] | None = None,
+) -> Cell:
+    """A cell from the names of its gates and one function that applies them.
+
+    Equations: `x_part = x W + bias`, `h_part = h U`, `carry' = gate(gate_params, x_part, h_part, carry)`,
+    with a gate axis in `W`, `U` and the bias. Everything else has a default that fits a cell whose carry is
+    its hidden vector.
+
+    Args:
+      hidden_size: `H`.
+      gates: the names of the gates, in the order of the gate axis.
+      gate: `(gate_params, x_part[*B, G, H], h_part[*B, G, H], carry) -> carry`; must treat each row of the
+        batch by itself.
+      initial_carry: `"learned"`, a parameter drawn at random by `init`, or `"zeros"`.
+      zeros: `(dtype) -> carry`, the carry of zeros without batch axes; by default `[H]`.
+      hidden: `(carry) -> h`, what the recurrent kernel multiplies; by default the carry itself.
+      gate_params: `(params) -> pytree`, further parameters that `gate` reads.
+      project: `(params, x) -> x_part`; by default `x W + bias`.
+      recurrent: `(params) -> U`; by default `params.recurrent_kernel`.
+      readout: `(params, carry, x) -> y`; by default the hidden vector.
+      feedback_size: the features of `hidden(carry)`, by default `H`.
+      output_size: the features of `y`, by default `feedback_size`.
+      complete: `(key, GatedParams) -> params`, adds what a cell has beyond `GatedParams`, or changes how
+        kernels start.
+
+    Returns:
+      A `Cell` with a `Gated` structure, which every backend for gated cells runs.
+
+    Raises:
+      ValueError: if a size is not positive, there is no gate, or `initial_carry` is neither word.
+      TypeError: if a size is not an integer.
+
+    Example:
+      >>> def gate(_, x_part, h_part, h):  # the update-gate RNN of Collins et al. (2017), eq. 5
+      ...     update, candidate = jnp.moveaxis(x_part + h_part, -2, 0)
+      ...     update = jax.nn.sigmoid(update)
+      ...     return update * h + (1 - update) * jnp.tanh(candidate)
+      >>> cell = gated_cell(4, gates=("update", "candidate"), gate=gate)
+      >>> params = cell.init(jax.random.key(0), 3)
+      >>> carry, y = cell.step(params, cell.initial_carry(params, (5,)), jnp.ones((5, 3)))
+      >>> y.shape
+      (5, 4)
+    """
+    check_size("hidden_size", hidden_size)
+    if not gates:
+        raise ValueError("gates is empty, expected the name of at least one gate.")
+    check_initial_carry(initial_carry)
+    fed_back_size = hidden_size if feedback_size is None else feedback_size
+    zeros = zeros or (lambda dtype: jnp.zeros((hidden_size,), dtype))
+
+    def init(key: Key, input_size: int) -> Params:
+        check_key(key)
+        check_size("input_size", input_size)
+        input_key, recurrent_key, carry_key, complete_key = jax.random.split(key, 4)
+        dtype = ops.default_dtype()
+        params = GatedParams(
+            input_kernel=ops.input_kernel(input_key, input_size, len(gates), hidden_size),
+            recurrent_kernel=ops.recurrent_kernel(
+                recurrent_key, fed_back_size, len(gates), hidden_size
+            ),
+            bias=jnp.zeros((len(gates), hidden_size), dtype),
+            initial_carry=ops.learned_carry(carry_key, zeros(dtype)) if initial_carry == "learned" else None,
+        )
+        return complete(complete_key, params) if complete else params
+
+    structure = Gated(
+        project=project or (lambda params, x: ops.product(x, params.input_kernel) + params.bias),
+        recurrent=recurrent,
+        gate_params=gate_params,
+        gate=gate,
+        hidden=hidden,
+        feedback=lambda gate_params, x_part, h: h,
+        readout=readout or (lambda params, carry, x: hidden(carry)),
+    )
+    return Cell(
+        init=init,
+        initial_carry=lambda params, batch_shape=(): start(params, zeros, batch_shape),
+        step=step_of(structure),
+        output_size=fed_back_size if output_size is None else output_size,
+        structure=structure,
+    )
+
+
+def start(params: Params, zeros: Callable[[jnp.dtype], Carry], batch_shape: tuple[int, ...]) -> Carry:
+    """The initial carry of params: the learned one, or zeros, for every row of a batch.
+
+    Carries are held in at least float32, whatever the dtype of the params.
+
+    Args:
+      params: params with the fields `initial_carry` and `recurrent_kernel`.
+      zeros: `(dtype) -> carry` without batch axes.
+      batch_shape: the batch axes `*B`.
+
+    Returns:
+      A carry, each leaf `[*B, ...]`.
+
+    Example:
+      >>> params = GatedParams(None, jnp.ones((2, 1, 2), jnp.bfloat16), None, None)
+      >>> start(params, lambda dtype: jnp.zeros((2,), dtype), (3,)).dtype
+      dtype('float32')
+    """
+    dtype = ops.accumulation_dtype(params.recurrent_kernel.dtype)
+    carry = zeros(dtype) if params.initial_carry is None else params.initial_carry
+    return jax.tree.map(
+        lambda leaf: jnp.broadcast_to(leaf.astype(dtype), (*batch_shape, *leaf.shape)), carry
+    )
+
+
+def check_size(name: str, size: int) -> None:
+    """Refuses a size that is not a positive integer.
+
+    Args:
+      name: the argument's name.
+      size: its value.
+
+    Raises:
+      TypeError: if `size` is not an integer.
+      ValueError: if `size` is not positive.
+
+    Example:
+      >>> check_size("hidden_size", 0)
+      Traceback (most recent call last):
+      ValueError: hidden_size is 0, expected a positive integer.
+    """
+    if isinstance(size, bool) or not hasattr(size, "__index__"):
+        raise TypeError(f"{name} is {size!r} of type {type(size).__name__}, expected a positive integer.")
+    if size < 1:
+        raise ValueError(f"{name} is {size}, expected a positive integer.")
+
+
+def check_key(key: Key) -> None:
+    """Refuses what is not a typed random key.
+
+    Args:
+      key: the argument named `key`.
+
+    Raises:
+      TypeError: if `key` is not a typed key.
+
+    Example:
+      >>> check_key(0)
+      Traceback (most recent call last):
+      TypeError: key is a int, expected a typed random key: pass jax.random.key(0).
+    """
+    if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        return
+    hint = "pass jax.random.key(0)"
+    if isinstance(key, jax.Array) and key.dtype == jnp.uint32:
+        hint = "jax.random.PRNGKey makes an old-style key, jax.random.key a typed one"
+    raise TypeError(f"key is a {type(key).__name__}, expected a typed random key: {hint}.")
+
+
+def check_initial_carry(initial_carry: str) -> None:
+    """Refuses a word that names no way to start.
+
+    Args:
+      initial_carry: the argument of that name.
+
+    Raises:
+      ValueError: unless `initial_carry` is `"learned"` or `"zeros"`.
+
+    Example:
+      >>> check_initial_carry("random")
+      Traceback (most recent call last):
+      ValueError: initial_carry is 'random', expected 'learned' or 'zeros'.
+    """
+    if initial_carry not in ("learned", "zeros"):
+        raise ValueError(f"initial_carry is {initial_carry!r}, expected 'learned' or 'zeros'.")

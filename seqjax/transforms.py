@@ -1,0 +1,232 @@
+"""Cells made from cells: padding, resets, zoneout and recurrent dropout, rewritten into the structure.
+
+A transformed cell reads a pair, the input of the cell it was made from and what the transformation needs at
+that step. Because the structure is rewritten and the step derived from it again, every backend runs the
+transformed cell and none knows of lengths, resets or noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from seqjax import ops
+from seqjax.cell import Affine, Cell, Gated, step_of
+from seqjax.types import Array, Carry, Params, PyTree
+
+
+def _restructured(cell: Cell, structure: Gated | Affine) -> Cell:
+    return cell._replace(step=step_of(structure), structure=structure)
+
+
+def masked(cell: Cell) -> Cell:
+    """A cell whose invalid steps leave the carry as it was and give a zero output.
+
+    Equations: `carry' = where(valid, step(carry), carry)`, `y' = where(valid, y, 0)`.
+
+    Args:
+      cell: any cell.
+
+    Returns:
+      A cell that reads `(x, valid[*B])`. `x` must be finite where `valid` is false if gradients are taken;
+      `unroll` sees to that.
+
+    Example:
+      >>> import seqjax as sj
+      >>> cell = masked(sj.gru(2))
+      >>> params = cell.init(jax.random.key(0), 3)
+      >>> before = cell.initial_carry(params, (1,))
+      >>> after, y = cell.step(params, before, (jnp.ones((1, 3)), jnp.array([False])))
+      >>> bool((after == before).all()), y.tolist()
+      (True, [[0.0, 0.0]])
+    """
+
+    def blank(valid: Array, y: PyTree) -> PyTree:
+        return ops.select(valid, y, jax.tree.map(jnp.zeros_like, y))
+
+    match cell.structure:
+        case Gated() as inner:
+            structure = _paired(
+                inner,
+                gate=lambda gate_params, x_part, h_part, carry: ops.select(
+                    x_part[1], inner.gate(gate_params, x_part[0], h_part, carry), carry
+                ),
+                readout=lambda params, carry, x: blank(x[1], inner.readout(params, carry, x[0])),
+            )
+            return _restructured(cell, structure)
+        case Affine() as inner:
+
+            def coefficients(params: Params, x: tuple[Any, Array]) -> tuple[Carry, Carry]:
+                decay, update = inner.coefficients(params, x[0])
+                ones, zeros = jax.tree.map(jnp.ones_like, decay), jax.tree.map(jnp.zeros_like, update)
+                return ops.select(x[1], decay, ones), ops.select(x[1], update, zeros)
+
+            structure = Affine(
+                coefficients, lambda params, carry, x: blank(x[1], inner.readout(params, carry, x[0]))
+            )
+            return _restructured(cell, structure)
+
+    def step(params: Params, carry: Carry, x: tuple[Any, Array]) -> tuple[Carry, Any]:
+        stepped, y = cell.step(params, carry, x[0])
+        return ops.select(x[1], stepped, carry), blank(x[1], y)
+
+    return cell._replace(step=step)
+
+
+def resettable(cell: Cell) -> Cell:
+    """A cell whose carry returns to the initial carry before a step that says so.
+
+    Equation: `carry' = step(where(reset, initial_carry, carry))`.
+
+    Args:
+      cell: any cell.
+
+    Returns:
+      A cell that reads `(x, reset[*B])`.
+
+    Example:
+      >>> import seqjax as sj
+      >>> inner = sj.gru(2)
+      >>> cell = resettable(inner)
+      >>> params = cell.init(jax.random.key(0), 3)
+      >>> x, other = jnp.ones((1, 3)), jnp.full((1, 2), 9.0)
+      >>> reset = cell.step(params, other, (x, jnp.array([True])))[1]
+      >>> fresh = inner.step(params, inner.initial_carry(params, (1,)), x)[1]
+      >>> bool(jnp.allclose(reset, fresh))
+      True
+    """
+    match cell.structure:
+        case Gated() as inner:
+            return _restructured(cell, _resettable_gated(cell, inner))
+        case Affine() as inner:
+
+            def coefficients(params: Params, x: tuple[Any, Array]) -> tuple[Carry, Carry]:
+                decay, update = inner.coefficients(params, x[0])
+                initial = cell.initial_carry(params)
+                restarted = jax.tree.map(lambda a, c, b: a * c + b, decay, initial, update)
+                zeros = jax.tree.map(jnp.zeros_like, decay)
+                return ops.select(x[1], zeros, decay), ops.select(x[1], restarted, update)
+
+            structure = Affine(coefficients, lambda params, carry, x: inner.readout(params, carry, x[0]))
+            return _restructured(cell, structure)
+
+    def step(params: Params, carry: Carry, x: tuple[Any, Array]) -> tuple[Carry, Any]:
+        return cell.step(params, ops.select(x[1], cell.initial_carry(params), carry), x[0])
+
+    return cell._replace(step=step)
+
+
+def _resettable_gated(cell: Cell, inner: Gated) -> Gated:
+    def gate(gate_params: PyTree, x_part: Any, h_part: Array, carry: Carry) -> Carry:
+        inner_params, initial = gate_params
+        return inner.gate(inner_params, x_part[0], h_part, ops.select(x_part[1], initial, carry))
+
+    def feedback(gate_params: PyTree, x_part: Any, h: Array) -> Array:
+        inner_params, initial = gate_params
+        return inner.feedback(inner_params, x_part[0], ops.select(x_part[1], inner.hidden(initial), h))
+
+    return _paired(
+        inner,
+        gate_params=lambda params: (inner.gate_params(params), cell.initial_carry(params)),
+        gate=gate,
+        feedback=feedback,
+    )
+
+
+def zoneout(cell: Cell) -> Cell:
+    """A cell some of whose units keep their old value at a step (Krueger et al., 2017, eq. 3).
+
+    Equation: `carry' = keep * carry + (1 - keep) * step(carry)`, leaf by leaf. Training draws `keep` from
+    {0, 1}; evaluation passes the rate itself, which is the expectation.
+
+    Args:
+      cell: a cell with a structure.
+
+    Returns:
+      A cell that reads `(x, keep)`, `keep` with the structure of the carry, leaves that broadcast against it.
+
+    Raises:
+      ValueError: if the cell has no structure: its output cannot be told from its new carry.
+
+    Example:
+      >>> import seqjax as sj
+      >>> cell = zoneout(sj.gru(2))
+      >>> params = cell.init(jax.random.key(0), 3)
+      >>> before = cell.initial_carry(params, (1,))
+      >>> after, _ = cell.step(params, before, (jnp.ones((1, 3)), jnp.ones((1, 1))))
+      >>> bool((after == before).all())
+      True
+    """
+
+    def mix(keep: PyTree, old: Carry, new: Carry) -> Carry:
+        return jax.tree.map(lambda k, o, n: k * o + (1 - k) * n, keep, old, new)
+
+    match cell.structure:
+        case Gated() as inner:
+            structure = _paired(
+                inner,
+                gate=lambda gate_params, x_part, h_part, carry: mix(
+                    x_part[1], carry, inner.gate(gate_params, x_part[0], h_part, carry)
+                ),
+            )
+            return _restructured(cell, structure)
+        case Affine() as inner:
+
+            def coefficients(params: Params, x: tuple[Any, PyTree]) -> tuple[Carry, Carry]:
+                decay, update = inner.coefficients(params, x[0])
+                return mix(x[1], jax.tree.map(jnp.ones_like, decay), decay), jax.tree.map(
+                    lambda keep, b: (1 - keep) * b, x[1], update
+                )
+
+            structure = Affine(coefficients, lambda params, carry, x: inner.readout(params, carry, x[0]))
+            return _restructured(cell, structure)
+    raise ValueError("cell has no structure, expected Gated or Affine: zoneout acts before the readout.")
+
+
+def recurrent_dropout(cell: Cell) -> Cell:
+    """A cell whose hidden vector is scaled on its way into the recurrent product (Gal & Ghahramani, 2016).
+
+    Equation: `h_part = (scale * h) U`; what the gates keep of the carry is not touched. Training draws
+    `scale` from {0, 1 / (1 - rate)}, once a sequence; evaluation uses the cell itself.
+
+    Args:
+      cell: a cell with a `Gated` structure.
+
+    Returns:
+      A cell that reads `(x, scale[*B, H])`.
+
+    Raises:
+      ValueError: if the cell is not `Gated`.
+
+    Example:
+      >>> import seqjax as sj
+      >>> inner = sj.gru(2)
+      >>> cell = recurrent_dropout(inner)
+      >>> params = cell.init(jax.random.key(0), 3)
+      >>> before, x = cell.initial_carry(params, (1,)), jnp.ones((1, 3))
+      >>> scaled = cell.step(params, before, (x, jnp.ones((1, 2))))[1]
+      >>> bool(jnp.allclose(scaled, inner.step(params, before, x)[1]))
+      True
+    """
+    if not isinstance(cell.structure, Gated):
+        raise ValueError("cell has no gated structure, and recurrent dropout acts on the recurrent product.")
+    inner = cell.structure
+    structure = _paired(
+        inner,
+        feedback=lambda gate_params, x_part, h: x_part[1] * inner.feedback(gate_params, x_part[0], h),
+    )
+    return _restructured(cell, structure)
+
+
+def _paired(inner: Gated, **changes: Callable) -> Gated:
+    """`inner` reading the first of a pair, but for the functions in `changes`, which read both."""
+    paired = inner._replace(
+        project=lambda params, x: (inner.project(params, x[0]), x[1]),
+        gate=lambda gate_params, x_part, h_part, carry: inner.gate(gate_params, x_part[0], h_part, carry),
+        feedback=lambda gate_params, x_part, h: inner.feedback(gate_params, x_part[0], h),
+        readout=lambda params, carry, x: inner.readout(params, carry, x[0]),
+    )
+    return paired._replace(**changes)

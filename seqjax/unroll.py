@@ -1,0 +1,287 @@
+"""A cell over time: validation, lengths, resets, direction and the choice of a backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from seqjax import ops
+from seqjax.backends import BACKENDS, fused, scan
+from seqjax.cell import Cell, Gated
+from seqjax.transforms import masked, resettable
+from seqjax.types import Array, Carry, Params, PyTree
+
+Backend = Callable[[Cell, Params, Carry, Any], tuple[Carry, Any]]
+
+
+def unroll(
+    cell: Cell,
+    params: Params,
+    xs: Any,
+    *,
+    carry: Carry | None = None,
+    lengths: Array | None = None,
+    resets: Array | None = None,
+    reverse: bool = False,
+    method: str | Backend = "auto",
+) -> tuple[Carry, Any]:
+    """Runs a cell over a sequence.
+
+    Equation: `carry_t, y_t = step(params, carry_{t-1}, x_t)` for `t = 0 ... T - 1`, or down from `T - 1` with
+    `reverse`. A sequence unrolled in pieces, each given the carry of the piece before, is the whole unrolled.
+
+    Args:
+      cell: any cell.
+      params: its params, which decide the dtype of the result.
+      xs: `[T, *B, D]` floating; for a cell that reads pairs, a pytree of arrays `[T, *B, ...]` whose first
+        leaf are the features.
+      carry: the carry before the first step, leaves `[*B, ...]`; `None` starts from
+        `cell.initial_carry(params, B)`.
+      lengths: `[*B]` integers from 0 to `T`. Steps at or past the length leave the carry as it was and give
+        zero outputs, whatever stands there, NaN included. `None` if all `T` steps count.
+      resets: `[T, *B]` booleans; the carry returns to the initial carry before a step that is true. With
+        `reverse`, the same boundaries are crossed from the other side.
+      reverse: run from the last valid step to the first; outputs stay at the place of their inputs.
+      method: the name of a backend (`"scan"`, `"fused"`, `"checkpointed"`), `"auto"` to choose by structure,
+        or a backend function, whose options `functools.partial` binds.
+
+    Returns:
+      The carry after the last step, and the outputs `[T, *B, H]`.
+
+    Raises:
+      ValueError: if a shape, a value in `lengths`, the carry or the method does not fit; the message names it.
+      TypeError: if a dtype or type does not fit.
+
+    Example:
+      >>> import seqjax as sj
+      >>> cell = sj.lstm(4)
+      >>> params = cell.init(jax.random.key(0), 3)
+      >>> carry, ys = unroll(cell, params, jnp.ones((7, 2, 3)), lengths=jnp.array([7, 5]))
+      >>> ys.shape, float(jnp.abs(ys[5:, 1]).max())
+      ((7, 2, 4), 0.0)
+    """
+    _check_cell(cell)
+    backend = _backend(cell, method)
+    xs = jax.tree.map(jnp.asarray, xs)
+    num_steps, batch_shape = sequence_shape(xs)
+    _check_params(cell, params, xs)
+    carry = _checked_carry(cell, params, carry, batch_shape)
+    if resets is not None:
+        resets = checked_resets(resets, num_steps, batch_shape)
+    if lengths is not None:
+        lengths = checked_lengths(lengths, num_steps, batch_shape)
+    return _run(cell, backend, reverse, params, carry, xs, lengths, resets)
+
+
+# Compiled once for a cell, a backend and shapes, so that a call outside of any jit compiles nothing again.
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _run(
+    cell: Cell,
+    backend: Backend,
+    reverse: bool,
+    params: Params,
+    carry: Carry,
+    xs: PyTree,
+    lengths: Array | None,
+    resets: Array | None,
+) -> tuple[Carry, Any]:
+    """Lengths and resets rewritten into the cell, which the backend then runs."""
+    num_steps = jax.tree.leaves(xs)[0].shape[0]
+    if resets is not None:
+        cell, xs = resettable(cell), (xs, ops.boundaries_backward(resets, lengths) if reverse else resets)
+    if lengths is not None:
+        valid = ops.length_mask(lengths, num_steps)
+        cell, xs = masked(cell), (ops.zero_padding(xs, valid), valid)
+    if not reverse:
+        return backend(cell, params, carry, xs)
+    # Run backwards, the padding comes first and the mask skips it: each sequence starts at its own end.
+    carry, ys = backend(cell, params, carry, ops.reverse(xs))
+    return carry, ops.reverse(ys)
+
+
+def _backend(cell: Cell, method: str | Backend) -> Backend:
+    if callable(method):
+        return method
+    if method == "auto":
+        return fused if isinstance(cell.structure, Gated) else scan
+    if method not in BACKENDS:
+        names = ", ".join(repr(name) for name in ("auto", *BACKENDS))
+        raise ValueError(f"method is {method!r}, expected one of {names}, or a backend function.")
+    return BACKENDS[method]
+
+
+def _check_cell(cell: Cell) -> None:
+    if not isinstance(cell, Cell):
+        hint = " Call the factory: lstm(128), not lstm." if callable(cell) else ""
+        raise TypeError(f"cell is a {type(cell).__name__}, expected a Cell such as seqjax.lstm(128).{hint}")
+
+
+def sequence_shape(xs: PyTree, name: str = "xs") -> tuple[int, tuple[int, ...]]:
+    """The number of steps and the batch axes of a sequence of features.
+
+    Args:
+      xs: `[T, *B, D]`, or a pytree whose first leaf is.
+      name: what the caller calls it, for the error.
+
+    Returns:
+      `T` and the shape of `*B`.
+
+    Raises:
+      ValueError: if there is no time or no feature axis.
+
+    Example:
+      >>> sequence_shape(jnp.ones((7, 2, 3)))
+      (7, (2,))
+    """
+    leaves = jax.tree.leaves(xs)
+    if not leaves or leaves[0].ndim < 2:
+        shape = leaves[0].shape if leaves else "no array at all"
+        raise ValueError(
+            f"{name} has shape {shape}, expected [T, *B, D]: time first, features last. "
+            f"For one feature a step, add an axis: {name}[..., None]."
+        )
+    return leaves[0].shape[0], leaves[0].shape[1:-1]
+
+
+def checked_lengths(lengths: Any, num_steps: int, batch_shape: tuple[int, ...]) -> Array:
+    """Lengths as an array, after a look at their shape, dtype and, where they are concrete, their values.
+
+    Args:
+      lengths: `[*B]` integers.
+      num_steps: `T`.
+      batch_shape: the shape of `*B`.
+
+    Returns:
+      `lengths` as a jax array.
+
+    Raises:
+      TypeError: if `lengths` are not integers.
+      ValueError: if their shape is not `batch_shape`, or a concrete value lies outside 0 to `T`.
+
+    Example:
+      >>> checked_lengths([2, 9], 7, (2,))
+      Traceback (most recent call last):
+      ValueError: lengths has the value 9 at (1,), expected 0 to 7, the number of steps. Cut or pad xs.
+    """
+    lengths = jnp.asarray(lengths)
+    if not jnp.issubdtype(lengths.dtype, jnp.integer):
+        raise TypeError(
+            f"lengths has dtype {lengths.dtype}, expected integers: the number of valid steps of each row."
+        )
+    if lengths.shape != batch_shape:
+        raise ValueError(
+            f"lengths has shape {lengths.shape}, expected {batch_shape}, the batch axes of xs: "
+            f"one length a row."
+        )
+    if not isinstance(lengths, jax.core.Tracer):
+        values = np.asarray(lengths)
+        for where in np.argwhere((values < 0) | (values > num_steps))[:1]:
+            place = tuple(int(i) for i in where)
+            raise ValueError(
+                f"lengths has the value {values[place]} at {place}, expected 0 to {num_steps}, "
+                f"the number of steps. Cut or pad xs."
+            )
+    return lengths
+
+
+def checked_resets(resets: Any, num_steps: int, batch_shape: tuple[int, ...]) -> Array:
+    """Resets as an array, after a look at their shape and dtype.
+
+    Args:
+      resets: `[T, *B]` booleans.
+      num_steps: `T`.
+      batch_shape: the shape of `*B`.
+
+    Returns:
+      `resets` as a jax array.
+
+    Raises:
+      TypeError: if `resets` are not booleans.
+      ValueError: if their shape is not `[T, *B]`.
+
+    Example:
+      >>> checked_resets([0, 1], 2, ())
+      Traceback (most recent call last):
+      TypeError: resets has dtype int32, expected booleans: resets.astype(bool), or resets == 1.
+    """
+    resets = jnp.asarray(resets)
+    if resets.dtype != jnp.bool_:
+        raise TypeError(
+            f"resets has dtype {resets.dtype}, expected booleans: resets.astype(bool), or resets == 1."
+        )
+    expected = (num_steps, *batch_shape)
+    if resets.shape != expected:
+        raise ValueError(
+            f"resets has shape {resets.shape}, expected {expected}, the time and batch axes of xs."
+        )
+    return resets
+
+
+@lru_cache(maxsize=256)
+def _expected_params(init: Callable, input_size: int) -> PyTree:
+    return jax.eval_shape(lambda key: init(key, input_size), jax.random.key(0))
+
+
+def _check_params(cell: Cell, params: Params, xs: PyTree) -> None:
+    """Refuses params of another cell; sizes of the inputs are checked where they are multiplied."""
+    input_size = jax.tree.leaves(xs)[0].shape[-1]
+    if input_size == 0:
+        raise ValueError("xs has feature size 0, expected at least one feature.")
+    expected = _expected_params(cell.init, input_size)
+    _check_like("params", params, expected, "params made by this cell's init", values=False)
+    for (path, leaf), wanted in zip(
+        jax.tree_util.tree_leaves_with_path(params), jax.tree.leaves(expected), strict=True
+    ):
+        name = jax.tree_util.keystr(path, simple=True, separator=".")
+        if not hasattr(leaf, "dtype") or not jnp.issubdtype(leaf.dtype, jnp.inexact):
+            kind = getattr(leaf, "dtype", type(leaf).__name__)
+            raise TypeError(f"params.{name} is {kind}, expected a floating array.")
+        if name != "input_kernel" and leaf.shape != wanted.shape:
+            raise ValueError(
+                f"params.{name} has shape {leaf.shape}, but this cell's has {wanted.shape}: "
+                f"pass params made by this cell's init."
+            )
+
+
+def _checked_carry(
+    cell: Cell, params: Params, carry: Carry | None, batch_shape: tuple[int, ...]
+) -> Carry:
+    if carry is None:
+        return cell.initial_carry(params, batch_shape)
+    expected = jax.eval_shape(lambda params: cell.initial_carry(params, batch_shape), params)
+    _check_like("carry", carry, expected, "a carry of this cell (cell.initial_carry)", values=True)
+    return jax.tree.map(lambda leaf, like: jnp.asarray(leaf, like.dtype), carry, expected)
+
+
+def _check_like(name: str, tree: PyTree, expected: PyTree, what: str, *, values: bool) -> None:
+    """Refuses a pytree of another structure or, with `values`, with leaves of another shape or kind."""
+    if jax.tree.structure(tree) != jax.tree.structure(expected):
+        raise ValueError(f"{name} is {_outline(tree)}, expected {what}: {_outline(expected)}.")
+    if not values:
+        return
+    for (path, leaf), like in zip(
+        jax.tree_util.tree_leaves_with_path(tree), jax.tree.leaves(expected), strict=True
+    ):
+        place = name + "".join(f".{part.name}" if hasattr(part, "name") else str(part) for part in path)
+        if jnp.shape(leaf) != like.shape:
+            raise ValueError(f"{place} has shape {jnp.shape(leaf)}, expected {like.shape}: {what}.")
+        if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
+            raise TypeError(f"{place} has dtype {jnp.result_type(leaf)}, expected {like.dtype}: {what}.")
+
+
+def _outline(tree: PyTree) -> str:
+    """The type and fields of a pytree, or an array's shape."""
+    if tree is None:
+        return "None"
+    if hasattr(tree, "shape"):
+        return f"an array {tree.dtype}{list(tree.shape)}"
+    fields = ", ".join(
+        f"{name}: {_outline(value) if not hasattr(value, 'shape') else list(value.shape)}"
+        for name, value in getattr(tree, "__dict__", {}).items()
+    )
+    return f"{type(tree).__name__}({fields})"
