@@ -1,0 +1,64 @@
+"""Settings that must be made before jax starts, and the fixtures that every test may use."""
+
+import functools
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("KERAS_BACKEND", "jax")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import hypothesis
+import jax
+import pytest
+
+pytest.register_assert_rewrite("tests.laws")
+jax.config.update("jax_num_cpu_devices", 4)  # what sharding is tested on; everything else uses the first
+
+_common = {
+    "deadline": None,  # the first example compiles
+    "suppress_health_check": [
+        hypothesis.HealthCheck.function_scoped_fixture,  # `key` and `x64` are the same for every example
+        hypothesis.HealthCheck.too_slow,
+    ],
+}
+hypothesis.settings.register_profile("ci", derandomize=True, max_examples=20, print_blob=True, **_common)
+hypothesis.settings.register_profile("dev", max_examples=20, **_common)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.fixture
+def key() -> jax.Array:
+    """A random key, the same in every test."""
+    return jax.random.key(0)
+
+
+@pytest.fixture
+def x64() -> Iterator[None]:
+    """Runs the test in double precision."""
+    with jax.enable_x64(True):
+        yield
+
+
+@functools.cache
+def _unreachable_index() -> str:
+    """Why a small archive cannot be had from the package index that pip is set up with; empty if it can."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir"]
+    with tempfile.TemporaryDirectory() as folder:
+        command += ["--retries", "0", "--timeout", "15", "--dest", folder, "iniconfig"]
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL
+            )
+        except subprocess.TimeoutExpired:
+            return "pip did not answer within two minutes"
+    return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["pip failed"])[-1]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skips the tests that need a package archive where none can be had."""
+    if item.get_closest_marker("network") and (reason := _unreachable_index()):
+        pytest.skip(f"no package index can be reached: {reason}")
