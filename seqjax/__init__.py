@@ -1,6 +1,6 @@
 """Sequence models for JAX: cells, layers and filters as pure functions over explicit parameters."""
 
-from seqjax.cell import Affine, Cell, Gated, GatedParams, gated_cell
+from seqjax.cell import Affine, Cell, Gated, GatedParams, gated_cell, step_of
 from seqjax.cells import elman, gru, irnn, jordan, lstm, minimal_gated_unit
 from seqjax.transforms import masked, recurrent_dropout, resettable, zoneout
 from seqjax.types import Batch
@@ -22,6 +22,7 @@ __all__ = [
     "minimal_gated_unit",
     "recurrent_dropout",
     "resettable",
+    "step_of",
     "unroll",
     "zoneout",
 ]

@@ -113,9 +113,7 @@ def _gated_step(structure: Gated) -> Callable:
         gate_params = structure.gate_params(params)
         x_part = structure.project(params, x)
         fed_back = structure.feedback(gate_params, x_part, structure.hidden(carry))
-        h_part = ops.product(
-            fed_back, structure.recurrent(params), name="carry", size_name="hidden_size"
-        )
+        h_part = ops.product(fed_back, structure.recurrent(params), name="carry", size_name="hidden_size")
         carry = structure.gate(gate_params, x_part, h_part, carry)
         return carry, structure.readout(params, carry, x)
 
@@ -202,9 +200,7 @@ def gated_cell(
         dtype = ops.default_dtype()
         params = GatedParams(
             input_kernel=ops.input_kernel(input_key, input_size, len(gates), hidden_size),
-            recurrent_kernel=ops.recurrent_kernel(
-                recurrent_key, fed_back_size, len(gates), hidden_size
-            ),
+            recurrent_kernel=ops.recurrent_kernel(recurrent_key, fed_back_size, len(gates), hidden_size),
             bias=jnp.zeros((len(gates), hidden_size), dtype),
             initial_carry=ops.learned_carry(carry_key, zeros(dtype)) if initial_carry == "learned" else None,
         )
@@ -248,9 +244,7 @@ def start(params: Params, zeros: Callable[[jnp.dtype], Carry], batch_shape: tupl
     """
     dtype = ops.accumulation_dtype(params.recurrent_kernel.dtype)
     carry = zeros(dtype) if params.initial_carry is None else params.initial_carry
-    return jax.tree.map(
-        lambda leaf: jnp.broadcast_to(leaf.astype(dtype), (*batch_shape, *leaf.shape)), carry
-    )
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf.astype(dtype), (*batch_shape, *leaf.shape)), carry)
 
 
 def check_size(name: str, size: int) -> None:

@@ -43,37 +43,42 @@ def masked(cell: Cell) -> Cell:
       >>> bool((after == before).all()), y.tolist()
       (True, [[0.0, 0.0]])
     """
-
-    def blank(valid: Array, y: PyTree) -> PyTree:
-        return ops.select(valid, y, jax.tree.map(jnp.zeros_like, y))
-
-    match cell.structure:
-        case Gated() as inner:
-            structure = _paired(
-                inner,
-                gate=lambda gate_params, x_part, h_part, carry: ops.select(
-                    x_part[1], inner.gate(gate_params, x_part[0], h_part, carry), carry
-                ),
-                readout=lambda params, carry, x: blank(x[1], inner.readout(params, carry, x[0])),
-            )
-            return _restructured(cell, structure)
-        case Affine() as inner:
-
-            def coefficients(params: Params, x: tuple[Any, Array]) -> tuple[Carry, Carry]:
-                decay, update = inner.coefficients(params, x[0])
-                ones, zeros = jax.tree.map(jnp.ones_like, decay), jax.tree.map(jnp.zeros_like, update)
-                return ops.select(x[1], decay, ones), ops.select(x[1], update, zeros)
-
-            structure = Affine(
-                coefficients, lambda params, carry, x: blank(x[1], inner.readout(params, carry, x[0]))
-            )
-            return _restructured(cell, structure)
+    if isinstance(cell.structure, Gated):
+        return _restructured(cell, _masked_gated(cell.structure))
+    if isinstance(cell.structure, Affine):
+        return _restructured(cell, _masked_affine(cell.structure))
 
     def step(params: Params, carry: Carry, x: tuple[Any, Array]) -> tuple[Carry, Any]:
         stepped, y = cell.step(params, carry, x[0])
-        return ops.select(x[1], stepped, carry), blank(x[1], y)
+        return ops.select(x[1], stepped, carry), _blank(x[1], y)
 
     return cell._replace(step=step)
+
+
+def _blank(valid: Array, y: PyTree) -> PyTree:
+    return ops.select(valid, y, jax.tree.map(jnp.zeros_like, y))
+
+
+def _masked_gated(inner: Gated) -> Gated:
+    def gate(gate_params: PyTree, x_part: Any, h_part: Array, carry: Carry) -> Carry:
+        return ops.select(x_part[1], inner.gate(gate_params, x_part[0], h_part, carry), carry)
+
+    def readout(params: Params, carry: Carry, x: tuple[Any, Array]) -> Any:
+        return _blank(x[1], inner.readout(params, carry, x[0]))
+
+    return _paired(inner, gate=gate, readout=readout)
+
+
+def _masked_affine(inner: Affine) -> Affine:
+    def coefficients(params: Params, x: tuple[Any, Array]) -> tuple[Carry, Carry]:
+        decay, update = inner.coefficients(params, x[0])
+        ones, zeros = jax.tree.map(jnp.ones_like, decay), jax.tree.map(jnp.zeros_like, update)
+        return ops.select(x[1], decay, ones), ops.select(x[1], update, zeros)
+
+    def readout(params: Params, carry: Carry, x: tuple[Any, Array]) -> Any:
+        return _blank(x[1], inner.readout(params, carry, x[0]))
+
+    return Affine(coefficients, readout)
 
 
 def resettable(cell: Cell) -> Cell:
@@ -98,20 +103,10 @@ def resettable(cell: Cell) -> Cell:
       >>> bool(jnp.allclose(reset, fresh))
       True
     """
-    match cell.structure:
-        case Gated() as inner:
-            return _restructured(cell, _resettable_gated(cell, inner))
-        case Affine() as inner:
-
-            def coefficients(params: Params, x: tuple[Any, Array]) -> tuple[Carry, Carry]:
-                decay, update = inner.coefficients(params, x[0])
-                initial = cell.initial_carry(params)
-                restarted = jax.tree.map(lambda a, c, b: a * c + b, decay, initial, update)
-                zeros = jax.tree.map(jnp.zeros_like, decay)
-                return ops.select(x[1], zeros, decay), ops.select(x[1], restarted, update)
-
-            structure = Affine(coefficients, lambda params, carry, x: inner.readout(params, carry, x[0]))
-            return _restructured(cell, structure)
+    if isinstance(cell.structure, Gated):
+        return _restructured(cell, _resettable_gated(cell, cell.structure))
+    if isinstance(cell.structure, Affine):
+        return _restructured(cell, _resettable_affine(cell, cell.structure))
 
     def step(params: Params, carry: Carry, x: tuple[Any, Array]) -> tuple[Carry, Any]:
         return cell.step(params, ops.select(x[1], cell.initial_carry(params), carry), x[0])
@@ -134,6 +129,17 @@ def _resettable_gated(cell: Cell, inner: Gated) -> Gated:
         gate=gate,
         feedback=feedback,
     )
+
+
+def _resettable_affine(cell: Cell, inner: Affine) -> Affine:
+    def coefficients(params: Params, x: tuple[Any, Array]) -> tuple[Carry, Carry]:
+        decay, update = inner.coefficients(params, x[0])
+        initial = cell.initial_carry(params)
+        restarted = jax.tree.map(lambda a, c, b: a * c + b, decay, initial, update)
+        zeros = jax.tree.map(jnp.zeros_like, decay)
+        return ops.select(x[1], zeros, decay), ops.select(x[1], restarted, update)
+
+    return Affine(coefficients, lambda params, carry, x: inner.readout(params, carry, x[0]))
 
 
 def zoneout(cell: Cell) -> Cell:
@@ -160,30 +166,31 @@ def zoneout(cell: Cell) -> Cell:
       >>> bool((after == before).all())
       True
     """
-
-    def mix(keep: PyTree, old: Carry, new: Carry) -> Carry:
-        return jax.tree.map(lambda k, o, n: k * o + (1 - k) * n, keep, old, new)
-
-    match cell.structure:
-        case Gated() as inner:
-            structure = _paired(
-                inner,
-                gate=lambda gate_params, x_part, h_part, carry: mix(
-                    x_part[1], carry, inner.gate(gate_params, x_part[0], h_part, carry)
-                ),
-            )
-            return _restructured(cell, structure)
-        case Affine() as inner:
-
-            def coefficients(params: Params, x: tuple[Any, PyTree]) -> tuple[Carry, Carry]:
-                decay, update = inner.coefficients(params, x[0])
-                return mix(x[1], jax.tree.map(jnp.ones_like, decay), decay), jax.tree.map(
-                    lambda keep, b: (1 - keep) * b, x[1], update
-                )
-
-            structure = Affine(coefficients, lambda params, carry, x: inner.readout(params, carry, x[0]))
-            return _restructured(cell, structure)
+    if isinstance(cell.structure, Gated):
+        return _restructured(cell, _zoneout_gated(cell.structure))
+    if isinstance(cell.structure, Affine):
+        return _restructured(cell, _zoneout_affine(cell.structure))
     raise ValueError("cell has no structure, expected Gated or Affine: zoneout acts before the readout.")
+
+
+def _mix(keep: PyTree, old: Carry, new: Carry) -> Carry:
+    return jax.tree.map(lambda k, o, n: k * o + (1 - k) * n, keep, old, new)
+
+
+def _zoneout_gated(inner: Gated) -> Gated:
+    def gate(gate_params: PyTree, x_part: Any, h_part: Array, carry: Carry) -> Carry:
+        return _mix(x_part[1], carry, inner.gate(gate_params, x_part[0], h_part, carry))
+
+    return _paired(inner, gate=gate)
+
+
+def _zoneout_affine(inner: Affine) -> Affine:
+    def coefficients(params: Params, x: tuple[Any, PyTree]) -> tuple[Carry, Carry]:
+        decay, update = inner.coefficients(params, x[0])
+        ones, zeros = jax.tree.map(jnp.ones_like, decay), jax.tree.map(jnp.zeros_like, update)
+        return _mix(x[1], ones, decay), _mix(x[1], zeros, update)
+
+    return Affine(coefficients, lambda params, carry, x: inner.readout(params, carry, x[0]))
 
 
 def recurrent_dropout(cell: Cell) -> Cell:

@@ -54,7 +54,7 @@ def unroll(
       The carry after the last step, and the outputs `[T, *B, H]`.
 
     Raises:
-      ValueError: if a shape, a value in `lengths`, the carry or the method does not fit; the message names it.
+      ValueError: if a shape, a value in `lengths`, the carry or the method does not fit.
       TypeError: if a dtype or type does not fit.
 
     Example:
@@ -228,50 +228,62 @@ def _expected_params(init: Callable, input_size: int) -> PyTree:
 
 
 def _check_params(cell: Cell, params: Params, xs: PyTree) -> None:
-    """Refuses params of another cell; sizes of the inputs are checked where they are multiplied."""
+    """Refuses params of another cell, and features of another size than these params were made for."""
     input_size = jax.tree.leaves(xs)[0].shape[-1]
     if input_size == 0:
         raise ValueError("xs has feature size 0, expected at least one feature.")
     expected = _expected_params(cell.init, input_size)
-    _check_like("params", params, expected, "params made by this cell's init", values=False)
-    for (path, leaf), wanted in zip(
-        jax.tree_util.tree_leaves_with_path(params), jax.tree.leaves(expected), strict=True
+    _check_structure("params", params, expected, "params made by this cell's init")
+    wider = jax.tree.leaves(_expected_params(cell.init, input_size + 1))
+    for (path, leaf), like, like_wider in zip(
+        jax.tree_util.tree_leaves_with_path(params), jax.tree.leaves(expected), wider, strict=True
     ):
-        name = jax.tree_util.keystr(path, simple=True, separator=".")
-        if not hasattr(leaf, "dtype") or not jnp.issubdtype(leaf.dtype, jnp.inexact):
-            kind = getattr(leaf, "dtype", type(leaf).__name__)
-            raise TypeError(f"params.{name} is {kind}, expected a floating array.")
-        if name != "input_kernel" and leaf.shape != wanted.shape:
-            raise ValueError(
-                f"params.{name} has shape {leaf.shape}, but this cell's has {wanted.shape}: "
-                f"pass params made by this cell's init."
-            )
+        place = _place("params", path)
+        if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
+            raise TypeError(f"{place} has dtype {jnp.result_type(leaf)}, expected a floating array.")
+        if jnp.shape(leaf) == like.shape:
+            continue
+        for size, wanted, grown in zip(jnp.shape(leaf), like.shape, like_wider.shape, strict=False):
+            if grown != wanted != size:
+                raise ValueError(
+                    f"xs has feature size {input_size}, but these params were initialised with "
+                    f"input_size {size}. Pass the features that these params were made for, or init again."
+                )
+        raise ValueError(
+            f"{place} has shape {jnp.shape(leaf)}, expected {like.shape}: params made by this cell's init."
+        )
 
 
-def _checked_carry(
-    cell: Cell, params: Params, carry: Carry | None, batch_shape: tuple[int, ...]
-) -> Carry:
+def _checked_carry(cell: Cell, params: Params, carry: Carry | None, batch_shape: tuple[int, ...]) -> Carry:
     if carry is None:
-        return cell.initial_carry(params, batch_shape)
+        carry = cell.initial_carry(params, batch_shape)
+        return jax.tree.map(lambda leaf: leaf.astype(ops.accumulation_dtype(leaf.dtype)), carry)
     expected = jax.eval_shape(lambda params: cell.initial_carry(params, batch_shape), params)
-    _check_like("carry", carry, expected, "a carry of this cell (cell.initial_carry)", values=True)
-    return jax.tree.map(lambda leaf, like: jnp.asarray(leaf, like.dtype), carry, expected)
+    what = "a carry of this cell, as cell.initial_carry makes it"
+    _check_structure("carry", carry, expected, what)
+    for (path, leaf), like in zip(
+        jax.tree_util.tree_leaves_with_path(carry), jax.tree.leaves(expected), strict=True
+    ):
+        if jnp.shape(leaf) != like.shape:
+            raise ValueError(
+                f"{_place('carry', path)} has shape {jnp.shape(leaf)}, expected {like.shape}: {what}."
+            )
+        if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
+            raise TypeError(
+                f"{_place('carry', path)} has dtype {jnp.result_type(leaf)}, expected {like.dtype}: {what}."
+            )
+    return jax.tree.map(
+        lambda leaf, like: jnp.asarray(leaf, ops.accumulation_dtype(like.dtype)), carry, expected
+    )
 
 
-def _check_like(name: str, tree: PyTree, expected: PyTree, what: str, *, values: bool) -> None:
-    """Refuses a pytree of another structure or, with `values`, with leaves of another shape or kind."""
+def _check_structure(name: str, tree: PyTree, expected: PyTree, what: str) -> None:
     if jax.tree.structure(tree) != jax.tree.structure(expected):
         raise ValueError(f"{name} is {_outline(tree)}, expected {what}: {_outline(expected)}.")
-    if not values:
-        return
-    for (path, leaf), like in zip(
-        jax.tree_util.tree_leaves_with_path(tree), jax.tree.leaves(expected), strict=True
-    ):
-        place = name + "".join(f".{part.name}" if hasattr(part, "name") else str(part) for part in path)
-        if jnp.shape(leaf) != like.shape:
-            raise ValueError(f"{place} has shape {jnp.shape(leaf)}, expected {like.shape}: {what}.")
-        if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
-            raise TypeError(f"{place} has dtype {jnp.result_type(leaf)}, expected {like.dtype}: {what}.")
+
+
+def _place(name: str, path: tuple) -> str:
+    return name + jax.tree_util.keystr(path)
 
 
 def _outline(tree: PyTree) -> str:

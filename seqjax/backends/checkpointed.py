@@ -47,14 +47,15 @@ def checkpointed(
     if segment_length is None:
         segment_length = max(1, math.ceil(math.sqrt(num_steps)))
     check_size("segment_length", segment_length)
-    whole = num_steps - num_steps % segment_length
+    num_segments = num_steps // segment_length
+    whole = num_segments * segment_length
 
     @jax.checkpoint
     def segment(params: Params, carry: Carry, xs: Any) -> tuple[Carry, Any]:
         return scan(cell, params, carry, xs)
 
     segments = jax.tree.map(
-        lambda leaf: leaf[:whole].reshape(-1, segment_length, *leaf.shape[1:]), xs
+        lambda leaf: leaf[:whole].reshape(num_segments, segment_length, *leaf.shape[1:]), xs
     )
     carry, ys = jax.lax.scan(lambda carry, xs: segment(params, carry, xs), carry, segments)
     ys = jax.tree.map(lambda leaf: leaf.reshape(whole, *leaf.shape[2:]), ys)

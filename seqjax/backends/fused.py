@@ -107,7 +107,8 @@ def _backward(
     d_last, d_ys = cotangents
     num_steps = jax.tree.leaves(xs)[0].shape[0]
     size = _divisor_near(num_steps, chunk_size or num_steps)
-    whole = num_steps - num_steps % size
+    num_chunks = num_steps // size
+    whole = num_chunks * size
 
     shared, of_shared = jax.vjp(
         lambda params: (structure.gate_params(params), structure.recurrent(params)), params
@@ -118,7 +119,7 @@ def _backward(
     sequences, d_tail = (carries, xs, d_ys), None
     if whole < num_steps:
         state, d_tail = chunk(state, jax.tree.map(lambda leaf: leaf[whole:], sequences))
-    chunks = jax.tree.map(lambda leaf: leaf[:whole].reshape(-1, size, *leaf.shape[1:]), sequences)
+    chunks = jax.tree.map(lambda leaf: leaf[:whole].reshape(num_chunks, size, *leaf.shape[1:]), sequences)
     state, d_xs = jax.lax.scan(chunk, state, chunks, reverse=True)
     d_xs = [leaf.reshape(whole, *leaf.shape[2:]) for leaf in d_xs]
     if d_tail is not None:
@@ -170,9 +171,7 @@ def _chunk_backward(
     _, of_project, x_parts = jax.vjp(project, params, x_leaves, has_aux=True)
     fed_back = structure.feedback(gate_params, x_parts, structure.hidden(carries))
     h_parts, of_kernel = jax.vjp(lambda kernel: ops.product(fed_back, kernel), kernel)
-    after = jax.tree.map(
-        lambda before, last: jnp.concatenate([before[1:], last[None]]), carries, following
-    )
+    after = jax.tree.map(lambda before, last: jnp.concatenate([before[1:], last[None]]), carries, following)
     _, of_readout = jax.vjp(readout, params, after, x_leaves)
     d_params_read, d_after, d_x_read = of_readout(d_ys)
 

@@ -13,8 +13,8 @@ from seqjax.types import Carry, Params
 def scan(cell: Cell, params: Params, carry: Carry, xs: Any) -> tuple[Carry, Any]:
     """Runs a cell over time, one step after the other.
 
-    Equation: `carry_t, y_t = step(params, carry_{t-1}, x_t)`. Runs any cell, and differentiates in forward and
-    reverse mode to any order; its gradient keeps every intermediate value of every step.
+    Equation: `carry_t, y_t = step(params, carry_{t-1}, x_t)`. Runs any cell, and differentiates in forward
+    and reverse mode to any order; its gradient keeps every intermediate value of every step.
 
     Args:
       cell: any cell.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -146,7 +147,7 @@ def irnn(hidden_size: int, *, initial_carry: str = "learned") -> Cell:
         kernel = params.input_kernel
         identity = jnp.eye(hidden_size, dtype=kernel.dtype)[:, None, :]
         normal = 1e-3 * jax.random.normal(key, kernel.shape, kernel.dtype)
-        return params.replace(input_kernel=normal, recurrent_kernel=identity)
+        return dataclasses.replace(params, input_kernel=normal, recurrent_kernel=identity)
 
     return gated_cell(
         hidden_size,

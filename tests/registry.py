@@ -1,0 +1,74 @@
+"""Everything the laws run over. A new cell or layer is one line here and inherits every test in laws.py."""
+
+import jax
+import jax.numpy as jnp
+
+import seqjax as sj
+
+CELLS = {
+    "elman_tanh": sj.elman(4),
+    "elman_sigmoid": sj.elman(4, jax.nn.sigmoid),
+    "elman_relu": sj.elman(4, jax.nn.relu),
+    "elman_context": sj.elman(4, context_size=2),
+    "elman_zeros": sj.elman(4, initial_carry="zeros"),
+    "irnn": sj.irnn(4),
+    "jordan": sj.jordan(4, 2),
+    "lstm": sj.lstm(4),
+    "lstm_1997": sj.lstm(4, forget_gate=False),
+    "lstm_coupled": sj.lstm(4, coupled=True),
+    "lstm_peepholes": sj.lstm(4, peepholes=True),
+    "lstm_projection": sj.lstm(4, projection_size=2),
+    "lstm_norm": sj.lstm(4, layer_norm=True),
+    "lstm_everything": sj.lstm(
+        4, peepholes=True, projection_size=2, layer_norm=True, output_activation=jax.nn.softplus
+    ),
+    "gru": sj.gru(4),
+    "gru_reset_before": sj.gru(4, reset_after=False),
+    "minimal_gated_unit": sj.minimal_gated_unit(4),
+}
+
+INPUT_SIZE = 3
+
+
+def update_gate_rnn(hidden_size):
+    """The worked example of the documentation, which must obey the laws like any other cell."""
+
+    def gate(_, x_part, h_part, h):
+        update, candidate = jnp.moveaxis(x_part + h_part, -2, 0)
+        update = jax.nn.sigmoid(update)
+        return update * h + (1 - update) * jnp.tanh(candidate)
+
+    return sj.gated_cell(hidden_size, gates=("update", "candidate"), gate=gate)
+
+
+def smoother(input_size):
+    """An affine cell, `carry' = decay * carry + (1 - decay) * x`, with a learned decay and start."""
+
+    def init(key, size):
+        return {"logit": jnp.zeros((size,)), "initial_carry": jax.random.normal(key, (size,))}
+
+    def coefficients(params, x):
+        decay = jax.nn.sigmoid(params["logit"]) * jnp.ones_like(x)
+        return decay, (1 - decay) * x
+
+    structure = sj.Affine(coefficients, lambda params, carry, x: carry)
+    return sj.Cell(
+        init=init,
+        initial_carry=lambda params, batch_shape=(): jnp.broadcast_to(
+            params["initial_carry"], (*batch_shape, input_size)
+        ),
+        step=sj.step_of(structure),
+        output_size=input_size,
+        structure=structure,
+    )
+
+
+def unstructured(hidden_size):
+    """A cell of which nothing is known but its step."""
+    cell = sj.elman(hidden_size)
+    return cell._replace(structure=None)
+
+
+CELLS["update_gate_rnn"] = update_gate_rnn(4)
+CELLS["smoother"] = smoother(INPUT_SIZE)
+CELLS["unstructured"] = unstructured(4)
