@@ -1,0 +1,40 @@
+"""How much a gradient keeps, by the compiler's own account."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import seqjax as sj
+from seqjax.backends import checkpointed
+
+
+def gradient_bytes(cell, method, num_steps):
+    """Scratch memory of the gradient of a loss on the last carry, as a reader of a long sequence has it."""
+    params = jax.eval_shape(lambda key: cell.init(key, 8), jax.random.key(0))
+    xs = jax.ShapeDtypeStruct((num_steps, 2, 8), jnp.float32)
+
+    def loss(params, xs):
+        last, _ = sj.unroll(cell, params, xs, method=method)
+        return sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(last))
+
+    compiled = jax.jit(jax.grad(loss)).lower(params, xs).compile()
+    return compiled.memory_analysis().temp_size_in_bytes
+
+
+@pytest.mark.parametrize("cell", [sj.lstm(32), sj.gru(32)], ids=["lstm", "gru"])
+def test_gradient_of_20000_steps(cell):
+    scan = gradient_bytes(cell, "scan", 20_000)
+    assert gradient_bytes(cell, "checkpointed", 20_000) < scan / 10
+    assert gradient_bytes(cell, "fused", 20_000) < scan / 2
+
+
+def test_segment_length_trades_carries_for_recomputed_steps():
+    cell = sj.lstm(32)
+    short, root, long = (
+        gradient_bytes(cell, functools.partial(checkpointed, segment_length=length), 4096)
+        for length in (4, 64, 2048)
+    )
+    assert root < short
+    assert root < long
