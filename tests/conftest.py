@@ -16,7 +16,6 @@ import jax
 import pytest
 
 pytest.register_assert_rewrite("tests.laws")
-jax.config.update("jax_num_cpu_devices", 4)  # what sharding is tested on; everything else uses the first
 
 _common = {
     "deadline": None,  # the first example compiles
