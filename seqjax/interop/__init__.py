@@ -1,0 +1,7 @@
+"""Weights from and to other frameworks, as plain arrays: no module here imports torch or keras."""
+
+from seqjax.interop import flax, keras, torch
+from seqjax.interop.minimal_gated import LinenMGUParams, linen_mgu
+from seqjax.interop.weights import without_initial_carry
+
+__all__ = ["LinenMGUParams", "flax", "keras", "linen_mgu", "torch", "without_initial_carry"]
