@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,9 @@ from flax import struct
 
 from seqjax import ops
 from seqjax.types import Array, Carry, Key, Params, PyTree
+
+Activation: TypeAlias = Callable[[Array], Array]
+"""An elementwise function, such as `jnp.tanh`."""
 
 
 class Gated(NamedTuple):
@@ -106,6 +109,29 @@ def step_of(structure: Gated | Affine) -> Callable[[Params, Carry, Any], tuple[C
     if isinstance(structure, Gated):
         return _gated_step(structure)
     return _affine_step(structure)
+
+
+def restructured(cell: Cell, structure: Gated | Affine) -> Cell:
+    """A cell with another structure, and the step that it describes.
+
+    Args:
+      cell: the cell whose params, initial carry and output size stay.
+      structure: a `Gated` or an `Affine`.
+
+    Returns:
+      A `Cell`.
+
+    Example:
+      >>> import seqjax as sj
+      >>> gated = sj.elman(2).structure
+      >>> doubled = gated._replace(readout=lambda params, carry, x: 2 * gated.readout(params, carry, x))
+      >>> cell = restructured(sj.elman(2), doubled)
+      >>> params = cell.init(jax.random.key(0), 3)
+      >>> h, y = cell.step(params, cell.initial_carry(params), jnp.ones(3))
+      >>> bool((y == 2 * h).all())
+      True
+    """
+    return cell._replace(step=step_of(structure), structure=structure)
 
 
 def _gated_step(structure: Gated) -> Callable:
@@ -267,6 +293,25 @@ def check_size(name: str, size: int) -> None:
         raise TypeError(f"{name} is {size!r} of type {type(size).__name__}, expected a positive integer.")
     if size < 1:
         raise ValueError(f"{name} is {size}, expected a positive integer.")
+
+
+def check_activation(name: str, activation: Any) -> None:
+    """Refuses an activation that is not a function.
+
+    Args:
+      name: the argument's name.
+      activation: its value.
+
+    Raises:
+      TypeError: if `activation` cannot be called.
+
+    Example:
+      >>> check_activation("activation", "tanh")
+      Traceback (most recent call last):
+      TypeError: activation is 'tanh', expected an elementwise function such as jnp.tanh.
+    """
+    if not callable(activation):
+        raise TypeError(f"{name} is {activation!r}, expected an elementwise function such as jnp.tanh.")
 
 
 def check_key(key: Key) -> None:

@@ -14,12 +14,8 @@ import jax
 import jax.numpy as jnp
 
 from seqjax import ops
-from seqjax.cell import Affine, Cell, Gated, step_of
+from seqjax.cell import Affine, Cell, Gated, restructured
 from seqjax.types import Array, Carry, Params, PyTree
-
-
-def _restructured(cell: Cell, structure: Gated | Affine) -> Cell:
-    return cell._replace(step=step_of(structure), structure=structure)
 
 
 def masked(cell: Cell) -> Cell:
@@ -44,9 +40,9 @@ def masked(cell: Cell) -> Cell:
       (True, [[0.0, 0.0]])
     """
     if isinstance(cell.structure, Gated):
-        return _restructured(cell, _masked_gated(cell.structure))
+        return restructured(cell, _masked_gated(cell.structure))
     if isinstance(cell.structure, Affine):
-        return _restructured(cell, _masked_affine(cell.structure))
+        return restructured(cell, _masked_affine(cell.structure))
 
     def step(params: Params, carry: Carry, x: tuple[Any, Array]) -> tuple[Carry, Any]:
         stepped, y = cell.step(params, carry, x[0])
@@ -104,9 +100,9 @@ def resettable(cell: Cell) -> Cell:
       True
     """
     if isinstance(cell.structure, Gated):
-        return _restructured(cell, _resettable_gated(cell, cell.structure))
+        return restructured(cell, _resettable_gated(cell, cell.structure))
     if isinstance(cell.structure, Affine):
-        return _restructured(cell, _resettable_affine(cell, cell.structure))
+        return restructured(cell, _resettable_affine(cell, cell.structure))
 
     def step(params: Params, carry: Carry, x: tuple[Any, Array]) -> tuple[Carry, Any]:
         return cell.step(params, ops.select(x[1], cell.initial_carry(params), carry), x[0])
@@ -152,7 +148,8 @@ def zoneout(cell: Cell) -> Cell:
       cell: a cell with a structure.
 
     Returns:
-      A cell that reads `(x, keep)`, `keep` with the structure of the carry, leaves that broadcast against it.
+      A cell that reads `(x, keep)`, `keep` with the structure of the carry, leaves that broadcast against it:
+      numbers from 0 to 1, or booleans, which take less memory and have no gradient.
 
     Raises:
       ValueError: if the cell has no structure: its output cannot be told from its new carry.
@@ -167,9 +164,9 @@ def zoneout(cell: Cell) -> Cell:
       True
     """
     if isinstance(cell.structure, Gated):
-        return _restructured(cell, _zoneout_gated(cell.structure))
+        return restructured(cell, _zoneout_gated(cell.structure))
     if isinstance(cell.structure, Affine):
-        return _restructured(cell, _zoneout_affine(cell.structure))
+        return restructured(cell, _zoneout_affine(cell.structure))
     raise ValueError("cell has no structure, expected Gated or Affine: zoneout acts before the readout.")
 
 
@@ -203,7 +200,8 @@ def recurrent_dropout(cell: Cell) -> Cell:
       cell: a cell with a `Gated` structure.
 
     Returns:
-      A cell that reads `(x, scale[*B, H])`.
+      A cell that reads `(x, scale[*B, H])`. Leaves may be boolean: true keeps a unit as it is, without the
+      `1 / (1 - rate)`, false drops it.
 
     Raises:
       ValueError: if the cell is not `Gated`.
@@ -225,7 +223,7 @@ def recurrent_dropout(cell: Cell) -> Cell:
         inner,
         feedback=lambda gate_params, x_part, h: x_part[1] * inner.feedback(gate_params, x_part[0], h),
     )
-    return _restructured(cell, structure)
+    return restructured(cell, structure)
 
 
 def _paired(inner: Gated, **changes: Callable) -> Gated:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
 from seqjax import ops
-from seqjax.cell import Cell, GatedParams, check_size, gated_cell
+from seqjax.cell import Activation, Cell, GatedParams, check_activation, check_size, gated_cell
 from seqjax.types import Array, Key, PyTree
-
-Activation = Callable[[Array], Array]
 
 GATES = ("hidden",)
 
@@ -215,22 +211,3 @@ def jordan(
         feedback_size=output_size,
         complete=complete,
     )
-
-
-def check_activation(name: str, activation: Any) -> None:
-    """Refuses an activation that is not a function.
-
-    Args:
-      name: the argument's name.
-      activation: its value.
-
-    Raises:
-      TypeError: if `activation` cannot be called.
-
-    Example:
-      >>> check_activation("activation", "tanh")
-      Traceback (most recent call last):
-      TypeError: activation is 'tanh', expected an elementwise function such as jnp.tanh.
-    """
-    if not callable(activation):
-        raise TypeError(f"{name} is {activation!r}, expected an elementwise function such as jnp.tanh.")

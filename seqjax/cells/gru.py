@@ -7,8 +7,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from seqjax import ops
-from seqjax.cell import Cell, GatedParams, gated_cell
-from seqjax.cells.elman import Activation, check_activation
+from seqjax.cell import Activation, Cell, GatedParams, check_activation, gated_cell
 from seqjax.types import Array, Key
 
 GATES = ("reset", "update", "candidate")

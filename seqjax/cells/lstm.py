@@ -9,8 +9,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from seqjax import ops
-from seqjax.cell import Cell, GatedParams, check_size, gated_cell
-from seqjax.cells.elman import Activation, check_activation
+from seqjax.cell import Activation, Cell, GatedParams, check_activation, check_size, gated_cell
 from seqjax.types import Array, Key, Params
 
 NORM_EPSILON = 1e-5

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import jax.numpy as jnp
 from flax import struct
 
 from seqjax import ops
-from seqjax.cell import check_key, check_size
+from seqjax.cell import Activation, check_activation, check_key, check_size
 from seqjax.layers.layer import Layer
 from seqjax.layers.pointwise import pointwise
 from seqjax.types import Array, Key
@@ -27,9 +25,7 @@ class DenseParams:
     bias: Array | None
 
 
-def dense(
-    features: int, activation: Callable[[Array], Array] | None = None, *, use_bias: bool = True
-) -> Layer:
+def dense(features: int, activation: Activation | None = None, *, use_bias: bool = True) -> Layer:
     """An affine map of the features of each step, and a function of the result.
 
     Equation: `y_t = activation(x_t W + b)`. Kernels start uniform with variance `2 / (D + H)` (Glorot &
@@ -57,10 +53,8 @@ def dense(
       ((3, 4), (7, 2, 4))
     """
     check_size("features", features)
-    if activation is not None and not callable(activation):
-        raise TypeError(
-            f"activation is {activation!r}, expected an elementwise function such as jnp.tanh, or None."
-        )
+    if activation is not None:
+        check_activation("activation", activation)
 
     def init(key: Key, input_size: int) -> DenseParams:
         check_key(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax
@@ -30,7 +31,7 @@ class EmbedParams:
 def embed(vocabulary_size: int, features: int) -> Layer:
     """Looks up a learned vector for each integer token.
 
-    Equation: `y_t = table[x_t]`. Tables start normal with variance one, as later kernels expect of inputs.
+    Equation: `y_t = table[x_t]`. Tables start normal with variance `1 / features`: vectors of length one.
 
     Tokens `[T, *B]` have no feature axis: each is a scalar, and `input_size` is 1. A token outside
     0 to `V - 1` is an error where its value is known. Where it is not (under `jit`), the vector of the token
@@ -71,7 +72,8 @@ def embed(vocabulary_size: int, features: int) -> Layer:
     def init(key: Key, input_size: int) -> EmbedParams:
         check_key(key)
         output_size(input_size)
-        return EmbedParams(table=jax.random.normal(key, (vocabulary_size, features), ops.default_dtype()))
+        table = jax.random.normal(key, (vocabulary_size, features), ops.default_dtype())
+        return EmbedParams(table=table / math.sqrt(features))
 
     def apply(params: EmbedParams, tokens: Array) -> Array:
         if params.table.shape != (vocabulary_size, features):

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from seqjax import transforms
-from seqjax.cell import Affine, Cell, Gated, check_key, step_of
+from seqjax.cell import Affine, Cell, Gated, check_key, restructured
 from seqjax.layers import noise
 from seqjax.layers.layer import Layer
 from seqjax.types import Array, Carry, Key, Params, PyTree
@@ -152,14 +152,14 @@ def _expected_zoneout(cell: Cell, rates: PyTree) -> Cell:
                 keep = noise.rates_like("zoneout", rates, carry)
                 return noisy_gated.gate(gate_params, (x_part, keep), h_part, carry)
 
-            return _restructured(cell, gated._replace(gate=gate))
+            return restructured(cell, gated._replace(gate=gate))
         case Affine() as affine, Affine() as noisy_affine:
 
             def coefficients(params: Params, xs: Any) -> tuple[Carry, Carry]:
                 keep = noise.rates_like("zoneout", rates, cell.initial_carry(params))
                 return noisy_affine.coefficients(params, (xs, keep))
 
-            return _restructured(cell, affine._replace(coefficients=coefficients))
+            return restructured(cell, affine._replace(coefficients=coefficients))
     raise ValueError("cell has a structure that zoneout changes to another kind, expected Gated or Affine.")
 
 
@@ -174,11 +174,7 @@ def _dropping(cell: Cell, rate: float) -> Cell:
     def feedback(gate_params: PyTree, x_part: Any, h: Array) -> Array:
         return inner.feedback(gate_params, x_part, h) / (1 - rate)
 
-    return _restructured(dropping, inner._replace(feedback=feedback))
-
-
-def _restructured(cell: Cell, structure: Gated | Affine) -> Cell:
-    return cell._replace(step=step_of(structure), structure=structure)
+    return restructured(dropping, inner._replace(feedback=feedback))
 
 
 def _with_noise(

@@ -1,0 +1,112 @@
+"""The command line: `python -m seqjax list | train RECIPE | predict RUN TEXT...`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+from seqjax.recipes import RECIPES
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+      arguments: what follows `python -m seqjax`; `None` for the process's own.
+
+    Returns:
+      The exit status: 0, 1 where a file or an archive was the problem, 2 where an argument was, and 130
+      where the user interrupted.
+
+    Example:
+      >>> main(["list"])
+      sentiment  what people feel about what they write: tweets or movie reviews, many to one
+      0
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        parsed = _parser(arguments).parse_args(arguments)
+        return parsed.run(parsed)
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return 130
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
+        if type(error) is ImportError or _is_ours(error):
+            print(f"seqjax: {error}", file=sys.stderr)
+            return 2 if isinstance(error, ValueError) else 1
+        raise
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether the message was written for the user: raised by this package, not from deep inside another."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("seqjax")
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m seqjax", description="Sequence models for JAX.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    listing = commands.add_parser("list", help="name the recipes")
+    listing.set_defaults(run=_list)
+
+    training = commands.add_parser("train", help="run a recipe: train RECIPE --help names its options")
+    recipes = training.add_subparsers(required=True, metavar="RECIPE")
+    for name, line in RECIPES.items():
+        recipe = recipes.add_parser(name, help=line, description=line)
+        recipe.set_defaults(run=_train, recipe=name)
+        # Only the recipe that runs is imported, so that `list` answers at once.
+        if "train" in arguments and name in arguments:
+            from seqjax.recipes.options import add_arguments
+
+            add_arguments(recipe, _module(name).Options)
+            folder = f"runs/{name}"
+            recipe.add_argument(
+                "--run-dir", type=Path, default=Path(folder), help=f"where to save (default: {folder})"
+            )
+
+    predicting = commands.add_parser("predict", help="answer with a trained run")
+    predicting.add_argument("run_dir", metavar="RUN", type=Path, help="the folder that train printed")
+    predicting.add_argument("texts", metavar="TEXT", nargs="+", help="what to answer about")
+    predicting.set_defaults(run=_predict)
+    return parser
+
+
+def _module(recipe: str) -> ModuleType:
+    return importlib.import_module(f"seqjax.recipes.{recipe}")
+
+
+def _list(parsed: argparse.Namespace) -> int:
+    width = max(map(len, RECIPES))
+    for name, line in RECIPES.items():
+        print(f"{name:{width}}  {line}")
+    return 0
+
+
+def _train(parsed: argparse.Namespace) -> int:
+    module = _module(parsed.recipe)
+    names = [field.name for field in dataclasses.fields(module.Options)]
+    module.train(module.Options(**{name: getattr(parsed, name) for name in names}), parsed.run_dir)
+    return 0
+
+
+def _predict(parsed: argparse.Namespace) -> int:
+    from seqjax.recipes.runs import read_run
+
+    recipe = read_run(parsed.run_dir)["recipe"]
+    if recipe not in RECIPES:
+        raise ValueError(f"run is {parsed.run_dir}, of the unknown recipe {recipe!r}.")
+    for line in _module(recipe).predict(parsed.run_dir, parsed.texts):
+        print(line)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""The options that recipes share, and a command line made from a recipe's dataclass of options."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import functools
+import typing
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+import seqjax as sj
+from seqjax.cell import Cell
+
+CELLS: dict[str, Callable[[int], Cell]] = {
+    "elman": sj.elman,
+    "elman_sigmoid": functools.partial(sj.elman, activation=jax.nn.sigmoid),
+    "irnn": sj.irnn,
+    "lstm": sj.lstm,
+    "lstm_1997": functools.partial(sj.lstm, forget_gate=False),
+    "lstm_coupled": functools.partial(sj.lstm, coupled=True),
+    "lstm_norm": functools.partial(sj.lstm, layer_norm=True),
+    "lstm_peepholes": functools.partial(sj.lstm, peepholes=True),
+    "gru": sj.gru,
+    "gru_reset_before": functools.partial(sj.gru, reset_after=False),
+    "minimal_gated_unit": sj.minimal_gated_unit,
+}
+"""Cells by the name that `--cell` takes: functions of the hidden size."""
+
+METHODS = ("auto", "scan", "fused", "checkpointed")
+
+
+def option(default: Any, text: str, choices: Any = None) -> Any:
+    """A field of a dataclass of options: its default, its help and, if they are few, its values.
+
+    Args:
+      default: the value where none is given.
+      text: the line that `--help` prints.
+      choices: the values that are allowed; `None` for any of the type.
+
+    Returns:
+      A dataclass field.
+
+    Example:
+      >>> @dataclasses.dataclass(frozen=True)
+      ... class Options:
+      ...     cell: str = option("lstm", "which cell", CELLS)
+      >>> Options().cell
+      'lstm'
+    """
+    return dataclasses.field(default=default, metadata={"help": text, "choices": choices})
+
+
+def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
+    """Adds one argument for each field of a dataclass made with `option`.
+
+    Args:
+      parser: the parser to add to.
+      options: the dataclass.
+
+    Example:
+      >>> @dataclasses.dataclass(frozen=True)
+      ... class Options:
+      ...     hidden_size: int = option(64, "units")
+      >>> parser = argparse.ArgumentParser()
+      >>> add_arguments(parser, Options)
+      >>> parser.parse_args(["--hidden-size", "8"]).hidden_size
+      8
+    """
+    types = typing.get_type_hints(options)
+    for field in dataclasses.fields(options):
+        kind = next((t for t in typing.get_args(types[field.name]) if t is not type(None)), types[field.name])
+        shown = "" if field.default is None else f" (default: {field.default})"
+        choices = field.metadata["choices"]
+        parser.add_argument(
+            "--" + field.name.replace("_", "-"),
+            type=kind,
+            default=field.default,
+            choices=None if choices is None else sorted(choices),
+            help=field.metadata["help"] + shown,
+        )
+
+
+def read_options(options: type, values: dict[str, Any]) -> Any:
+    """Options from a dictionary that JSON held, checked: the file may have been changed by anyone.
+
+    Args:
+      options: the dataclass.
+      values: its fields.
+
+    Returns:
+      An instance of `options`.
+
+    Raises:
+      ValueError: if a field is missing, unknown, of another type, or not one of its choices.
+
+    Example:
+      >>> @dataclasses.dataclass(frozen=True)
+      ... class Options:
+      ...     hidden_size: int = option(64, "units")
+      >>> read_options(Options, {"hidden_size": "64"})
+      Traceback (most recent call last):
+      ValueError: options.hidden_size is '64', expected a value of type int.
+    """
+    fields = {field.name: field for field in dataclasses.fields(options)}
+    if not isinstance(values, dict) or values.keys() != fields.keys():
+        given = sorted(values) if isinstance(values, dict) else values
+        raise ValueError(f"options is {given!r}, expected the fields {', '.join(fields)}.")
+    types = typing.get_type_hints(options)
+    for name, value in values.items():
+        allowed = typing.get_args(types[name]) or (types[name],)
+        if type(value) not in allowed:
+            names = " or ".join(kind.__name__ for kind in allowed)
+            raise ValueError(f"options.{name} is {value!r}, expected a value of type {names}.")
+        choices = fields[name].metadata["choices"]
+        if choices is not None and value not in choices:
+            raise ValueError(f"options.{name} is {value!r}, expected one of {', '.join(sorted(choices))}.")
+    return options(**values)

@@ -1,0 +1,180 @@
+"""A run's folder: options, vocabulary and results as JSON, weights as safetensors, a picture of training."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from seqjax.recipes.options import read_options
+from seqjax.training import save_weights
+from seqjax.types import Params
+
+FORMAT = "seqjax run"
+VERSION = 1
+
+
+def open_folder(folder: str | os.PathLike) -> Path:
+    """Makes a folder that can be written to, before any time is spent on training.
+
+    Args:
+      folder: where the run is to be kept.
+
+    Returns:
+      The folder.
+
+    Raises:
+      OSError: if it cannot be made or written to; the message says what to do.
+
+    Example:
+      >>> import tempfile
+      >>> open_folder(Path(tempfile.mkdtemp()) / "run").is_dir()
+      True
+    """
+    folder = Path(folder)
+    probe = folder / f".probe.{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise OSError(
+            f"run_dir is {folder}, which cannot be written to ({error.strerror or error}): "
+            f"give another with --run-dir."
+        ) from error
+    return folder
+
+
+def save_run(
+    folder: Path, recipe: str, options: Any, params: Params, *, results: Mapping[str, Any], **texts: str
+) -> None:
+    """Writes what `load_run` needs to answer with a trained model.
+
+    Args:
+      folder: the run's folder.
+      recipe: the recipe's name.
+      options: the recipe's dataclass of options.
+      params: the trained params.
+      results: figures to keep, numbers by name.
+      **texts: further content, such as the vocabulary's JSON, by name.
+
+    Example:
+      >>> import tempfile
+      >>> @dataclasses.dataclass
+      ... class Options:
+      ...     hidden_size: int = 4
+      >>> folder = Path(tempfile.mkdtemp())
+      >>> save_run(folder, "sentiment", Options(), {"kernel": np.ones(2)}, results={"accuracy": 0.9})
+      >>> read_run(folder)["results"]
+      {'accuracy': 0.9}
+    """
+    save_weights(folder / "weights.safetensors", params)
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "recipe": recipe,
+        "options": dataclasses.asdict(options),
+        "results": dict(results),
+        "texts": texts,
+    }
+    unfinished = folder / f".run.json.{os.getpid()}"
+    unfinished.write_text(json.dumps(document, indent=2, sort_keys=True), encoding="utf-8")
+    os.replace(unfinished, folder / "run.json")
+
+
+def read_run(folder: str | os.PathLike) -> dict[str, Any]:
+    """Reads a run's JSON, and checks that it is one.
+
+    Args:
+      folder: the run's folder.
+
+    Returns:
+      `recipe`, `options`, `results` and `texts`, as they were saved.
+
+    Raises:
+      ValueError: if there is no run, or its file is not of this form.
+
+    Example:
+      >>> read_run("no-such-folder")
+      Traceback (most recent call last):
+      ValueError: run is no-such-folder, which holds no run.json: give the folder that `train` printed.
+    """
+    path = Path(folder) / "run.json"
+    if not path.is_file():
+        raise ValueError(f"run is {folder}, which holds no run.json: give the folder that `train` printed.")
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"run is {folder}, whose run.json is not JSON: {error}.") from error
+    kinds = {"recipe": str, "options": dict, "results": dict, "texts": dict}
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise ValueError(f"run is {folder}, whose run.json was not written by seqjax.")
+    if document.get("version") != VERSION:
+        raise ValueError(
+            f"run is {folder}, of version {document.get('version')!r}; this seqjax reads version {VERSION}."
+        )
+    for name, kind in kinds.items():
+        if not isinstance(document.get(name), kind):
+            raise ValueError(f"run is {folder}, whose run.json lacks {name}: it was changed or cut off.")
+    return document
+
+
+def load_run(folder: str | os.PathLike, recipe: str, options: type) -> tuple[Any, dict[str, Any]]:
+    """The options and the document of a run of a recipe.
+
+    Args:
+      folder: the run's folder.
+      recipe: the recipe that is to answer.
+      options: its dataclass of options.
+
+    Returns:
+      The options, and what `read_run` gives.
+
+    Raises:
+      ValueError: if the run is of another recipe, or not whole.
+
+    Example:
+      >>> load_run("no-such-folder", "sentiment", object)
+      Traceback (most recent call last):
+      ValueError: run is no-such-folder, which holds no run.json: give the folder that `train` printed.
+    """
+    document = read_run(folder)
+    if document["recipe"] != recipe:
+        raise ValueError(f"run is {folder}, of the recipe {document['recipe']!r}, expected {recipe!r}.")
+    return read_options(options, document["options"]), document
+
+
+def draw_curves(path: Path, curves: Sequence[tuple[str, npt.ArrayLike, Mapping[str, npt.ArrayLike]]]) -> None:
+    """Draws how training went, one panel a quantity, readable without colours.
+
+    Args:
+      path: the picture to write.
+      curves: for each panel the label of its axis, the epochs, and values by the name of their line.
+
+    Raises:
+      ImportError: if matplotlib is not installed; the message names the extra.
+
+    Example:
+      >>> draw_curves(Path("curve.png"), [("loss", [1, 2], {"training": [0.7, 0.5]})])  # doctest: +SKIP
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError('pictures are drawn by matplotlib: pip install "seqjax[plot]".') from error
+    figure = Figure(figsize=(4.5 * len(curves), 3.2), layout="constrained")
+    for axes, (label, epochs, lines) in zip(
+        np.atleast_1d(figure.subplots(1, len(curves))), curves, strict=True
+    ):
+        for (name, values), style in zip(lines.items(), ("k-o", "k--s", "k:^", "k-.D"), strict=False):
+            axes.plot(epochs, values, style, markersize=3.5, linewidth=1.2, label=name)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(label)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+    figure.savefig(path, dpi=150)

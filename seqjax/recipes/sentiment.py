@@ -1,0 +1,266 @@
+"""What people feel about what they write: many to one, over words, with varying lengths.
+
+A bidirectional recurrent network with learned initial states reads a text word by word; the strongest
+response of each unit over the whole text decides. Two baselines are printed beside it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+import optax
+
+from seqjax import data, layers, tasks, training
+from seqjax.data import LabelledTexts, Vocabulary
+from seqjax.recipes import runs
+from seqjax.recipes.naive_bayes import naive_bayes
+from seqjax.recipes.options import CELLS, METHODS, option
+from seqjax.tasks import Task
+from seqjax.types import Array, Batch, Params
+
+CLASSES = ("negative", "positive")
+DATA = {"tweets": data.tweets, "movie_snippets": data.movie_snippets}
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What `python -m seqjax train sentiment` can be told; see `--help`."""
+
+    data: str = option("tweets", "which texts", DATA)
+    cell: str = option("lstm", "which recurrent cell, run in both directions", CELLS)
+    hidden_size: int = option(64, "hidden units of each direction")
+    embedding_size: int = option(128, "features of a word")
+    num_layers: int = option(1, "bidirectional layers")
+    pooling: str = option("max", "how a text becomes one vector", ("max", "mean", "ends", "attention"))
+    dropout: float = option(0.5, "share of features dropped before and after each recurrent layer")
+    min_count: int = option(1, "words seen less often in the training texts are unknown")
+    unknown_rate: float = option(0.1, "share of training words replaced by the unknown one")
+    batch_size: int = option(32, "texts a step")
+    epochs: int = option(8, "passes over the training texts")
+    learning_rate: float = option(2e-3, "of Adam, falling to zero along a cosine")
+    method: str = option("auto", "how the cell runs over time", METHODS)
+    members: int = option(3, "networks that are trained together, each from its own weights, and vote")
+    seed: int = option(0, "of the split, the weights and the order of texts")
+    steps: int | None = option(None, "stop after so many steps, for a quick look")
+
+
+def network(options: Options, vocabulary_size: int) -> Task:
+    """The model: embedding, bidirectional recurrent layers, pooling over the text, two classes.
+
+    Args:
+      options: sizes and choices.
+      vocabulary_size: `V`.
+
+    Returns:
+      A many-to-one task over tokens `[T, B]`.
+
+    Example:
+      >>> network(Options(), 100).network.output_size(1)
+      128
+    """
+    parts: list = [layers.embed(vocabulary_size, options.embedding_size), layers.dropout(options.dropout)]
+    for _ in range(options.num_layers):
+        cell = CELLS[options.cell](options.hidden_size)
+        direction = layers.recurrent(cell, method=options.method)
+        parts += [layers.bidirectional(direction), layers.dropout(options.dropout)]
+    return tasks.many_to_one(layers.stack(*parts), tasks.heads.categorical(2), pooling=options.pooling)
+
+
+def train(options: Options, folder: Path) -> dict[str, float]:
+    """Trains an ensemble, prints its accuracy beside two baselines, and saves the run.
+
+    Args:
+      options: what to train, and how.
+      folder: where the run is kept.
+
+    Returns:
+      Figures by name: shares of held-out texts that are classified correctly.
+
+    Example:
+      >>> train(Options(steps=20), Path("runs/quick"))  # doctest: +SKIP
+    """
+    folder = runs.open_folder(folder)
+    texts = DATA[options.data]()
+    learned_from, held_out = data.split(texts, 0.2, options.seed)
+    fitted, validation = data.split(learned_from, 0.1, options.seed)
+    vocabulary = data.words(fitted.texts, min_count=options.min_count)
+    _describe(texts, fitted, validation, held_out, vocabulary)
+
+    task = network(options, len(vocabulary))
+    batches = _batches(fitted, vocabulary, options.batch_size, options.seed)
+    num_steps = options.steps or options.epochs * batches.batches_per_epoch
+    optimizer = optax.chain(
+        optax.clip_by_global_norm(1.0),
+        optax.adam(optax.cosine_decay_schedule(options.learning_rate, num_steps)),
+    )
+    keys = jax.random.split(jax.random.key(options.seed), options.members)
+    states = jax.jit(jax.vmap(lambda key: training.init_state(key, task, optimizer, input_size=1)))(keys)
+    print(layers.summary(task.network, jax.tree.map(lambda leaf: leaf[0], states.params.network)), "\n")
+
+    step = training.make_step(_hiding(task.loss, options.unknown_rate), optimizer)
+    unseen = list(_batches(validation, vocabulary, 128).epoch_batches())
+    evaluate = jax.vmap(training.make_evaluation(task.loss), in_axes=(0, None))
+    fit = training.fit(
+        states,
+        jax.vmap(step, in_axes=(0, None)),
+        batches.epoch_batches,
+        steps=num_steps,
+        validate=lambda params: jax.tree.map(jnp.mean, evaluate(params, unseen)),
+        progress=True,
+    )
+
+    shares = probabilities(task, fit.best, vocabulary, held_out.texts)
+    results = _results(shares, fitted, held_out)
+    texts_kept = {"vocabulary": vocabulary.to_json()}
+    runs.save_run(folder, "sentiment", options, fit.best, results=results, **texts_kept)
+    _draw(folder / "curve.png", fit, batches.batches_per_epoch)
+    _report(results, shares, held_out, folder)
+    return results
+
+
+def predict(folder: Path, texts: Sequence[str]) -> list[str]:
+    """Answers with a saved run.
+
+    Args:
+      folder: what `train` saved to.
+      texts: what to classify.
+
+    Returns:
+      One line a text: the class, its probability, the text.
+
+    Raises:
+      ValueError: if the folder holds no whole run of this recipe.
+
+    Example:
+      >>> predict(Path("runs/sentiment"), ["what a day!"])  # doctest: +SKIP
+      ['positive  0.97  what a day!']
+    """
+    options, document = runs.load_run(folder, "sentiment", Options)
+    vocabulary = Vocabulary.from_json(document["texts"].get("vocabulary", ""))
+    task = network(options, len(vocabulary))
+    members = jax.vmap(task.init, in_axes=(0, None))
+    like = jax.eval_shape(lambda keys: members(keys, 1), jax.random.split(jax.random.key(0), options.members))
+    params = training.load_weights(folder / "weights.safetensors", like)
+    shares = probabilities(task, params, vocabulary, texts).mean(axis=0)
+    return [
+        f"{CLASSES[int(share.argmax())]}  {share.max():.2f}  {text}"
+        for share, text in zip(shares, texts, strict=True)
+    ]
+
+
+def probabilities(task: Task, params: Params, vocabulary: Vocabulary, texts: Sequence[str]) -> np.ndarray:
+    """What each member of an ensemble makes of texts.
+
+    Args:
+      task: the model.
+      params: the members' params, each leaf with a leading axis.
+      vocabulary: what turns words into tokens.
+      texts: `N` texts.
+
+    Returns:
+      `[members, N, 2]`, the probabilities of the classes.
+
+    Example:
+      >>> vocabulary = data.words(["good", "bad"])
+      >>> task = network(Options(hidden_size=2, embedding_size=2), len(vocabulary))
+      >>> params = jax.vmap(task.init, in_axes=(0, None))(jax.random.split(jax.random.key(0), 3), 1)
+      >>> probabilities(task, params, vocabulary, ["good", "so so", ""]).shape
+      (3, 3, 2)
+    """
+    batches = data.Batches(_tokens(vocabulary, texts), batch_size=min(128, len(texts)), shuffle=False)
+
+    @jax.jit
+    def members(params: Params, batch: Batch) -> Array:
+        def member(params: Params) -> Array:
+            return task.predict(params, batch.inputs, lengths=batch.lengths)[1].probabilities
+
+        return jax.vmap(member)(params)
+
+    shares = np.zeros((jax.tree.leaves(params)[0].shape[0], len(texts), len(CLASSES)))
+    for plan, batch in zip(batches.plans(0), batches.epoch_batches(), strict=True):
+        shares[:, plan.rows[plan.rows >= 0]] = members(params, batch)[:, plan.rows >= 0]
+    return shares
+
+
+def _tokens(vocabulary: Vocabulary, texts: Sequence[str]) -> list[np.ndarray]:
+    return [np.array(vocabulary.encode(text), np.int32) for text in texts]
+
+
+def _batches(texts: LabelledTexts, vocabulary: Vocabulary, size: int, seed: int = 0) -> data.Batches:
+    return data.Batches(_tokens(vocabulary, texts.texts), texts.labels, batch_size=size, seed=seed)
+
+
+def _hiding(loss: Callable, rate: float) -> Callable:
+    """The loss with some words unknown, so that the model learns what to make of words it never saw."""
+
+    def hiding(params: Params, batch: Batch, *, carry: None = None, key: Array | None = None) -> Any:
+        if key is not None:
+            key, drawn = jax.random.split(key)
+            hidden = jax.random.bernoulli(drawn, rate, batch.inputs.shape)
+            batch = dataclasses.replace(batch, inputs=jnp.where(hidden, Vocabulary.unknown, batch.inputs))
+        return loss(params, batch, carry=carry, key=key)
+
+    return hiding
+
+
+def _results(shares: np.ndarray, fitted: LabelledTexts, held_out: LabelledTexts) -> dict[str, float]:
+    def accuracy(labels: np.ndarray | int) -> float:
+        return float(np.mean(labels == held_out.labels))
+
+    return {
+        "majority": accuracy(int(np.bincount(fitted.labels).argmax())),
+        "naive_bayes": accuracy(naive_bayes(fitted.texts, fitted.labels, held_out.texts)),
+        "one_network": float(np.mean([accuracy(member.argmax(axis=-1)) for member in shares])),
+        "ensemble": accuracy(shares.mean(axis=0).argmax(axis=-1)),
+    }
+
+
+def _describe(
+    texts: LabelledTexts,
+    fitted: LabelledTexts,
+    validation: LabelledTexts,
+    held_out: LabelledTexts,
+    vocabulary: Vocabulary,
+) -> None:
+    print(f"{texts.source}, {texts.licence}")
+    print(
+        f"{len(fitted.texts)} texts to learn from, {len(validation.texts)} to validate, "
+        f"{len(held_out.texts)} held out; {len(vocabulary)} words. For example:"
+    )
+    for text, label in list(zip(fitted.texts, fitted.labels, strict=True))[:3]:
+        print(f"  {CLASSES[label]}  {text}")
+    print()
+
+
+def _report(results: dict[str, float], shares: np.ndarray, held_out: LabelledTexts, folder: Path) -> None:
+    print(f"\nof {len(held_out.texts)} held-out texts are classified correctly:")
+    for name, value in results.items():
+        print(f"  {name.replace('_', ' '):12} {100 * value:5.1f} %")
+    share = shares.mean(axis=0)
+    wrong = np.flatnonzero(share.argmax(axis=-1) != held_out.labels)
+    print("\nthe most confident mistakes:")
+    for row in sorted(wrong, key=lambda row: -share[row].max())[:3]:
+        print(f"  {CLASSES[held_out.labels[row]]}, but {share[row].max():.2f} against: {held_out.texts[row]}")
+    print(f'\nsaved: {folder}\ntry:   python -m seqjax predict {folder} "what a day!"')
+
+
+def _draw(path: Path, fit: training.FitResult, steps_per_epoch: int) -> None:
+    """The loss and the accuracy over the epochs, in training and in validation."""
+    epochs = fit.validation["step"] / steps_per_epoch
+    ends = [np.searchsorted(fit.history["step"], step, side="right") for step in fit.validation["step"]]
+    panels = []
+    for name in ("loss", "accuracy"):
+        trained = [
+            float(np.mean(fit.history[name][start:end]))
+            for start, end in zip([0, *ends[:-1]], ends, strict=True)
+        ]
+        lines: dict[str, npt.ArrayLike] = {"training": trained, "validation": fit.validation[name]}
+        panels.append((name, epochs, lines))
+    runs.draw_curves(path, panels)
