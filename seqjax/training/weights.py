@@ -51,7 +51,7 @@ def save_weights(path: str | os.PathLike, params: Params, metadata: Mapping[str,
       6.0
     """
     arrays = {name: np.asarray(leaf) for name, leaf in named_arrays(params).items()}
-    content = _safetensors().save(arrays, metadata=dict(metadata or {}))
+    content = _safetensors().numpy.save(arrays, metadata=dict(metadata or {}))
     path = Path(path)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -89,8 +89,9 @@ def load_weights(path: str | os.PathLike, like: Params) -> Params:
         )
     safetensors = _safetensors()
     try:
-        arrays = safetensors.load(path.read_bytes())
-    except Exception as error:  # the parser's own error type is not part of its documented interface
+        with safetensors.safe_open(path, framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
+    except safetensors.SafetensorError as error:
         raise ValueError(f"path is {path}, which is not a whole safetensors file: {error}") from error
     expected = named_arrays(like)
     for name in [*(expected.keys() - arrays.keys()), *(arrays.keys() - expected.keys())]:
@@ -115,7 +116,8 @@ def _name(path: tuple) -> str:
 
 def _safetensors() -> ModuleType:
     try:
+        import safetensors
         import safetensors.numpy
     except ImportError as error:
         raise ImportError('weights are kept by safetensors: pip install "seqjax[train]".') from error
-    return safetensors.numpy
+    return safetensors

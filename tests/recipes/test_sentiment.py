@@ -87,7 +87,7 @@ def test_every_cell_can_be_built(cell):
 
 def test_naive_bayes_is_bayes_rule_with_add_one_counts():
     texts, labels = ["good good film", "bad film"], np.array([1, 0])
-    # Of 3 words: P(good|1) = 3/6, P(film|1) = 2/6, P(bad|1) = 1/6; P(good|0) = 1/5, P(bad|0) = P(film|0) = 2/5.
+    # Of three words, P(good given 1) is 3/6 and P(bad given 1) 1/6; given 0 they are 1/5 and 2/5.
     assert naive_bayes(texts, labels, ["good", "bad", "good bad", "film film film"]).tolist() == [1, 0, 1, 0]
 
 
