@@ -1,10 +1,14 @@
-"""The README runs as it is read: its examples one after the other, with the output that it shows."""
+"""The README runs as it is read, with the output that it shows; the pages name what exists."""
 
+import ast
 import re
 import runpy
 from pathlib import Path
 
+import jax
 import pytest
+
+import seqjax as sj
 
 ROOT = Path(__file__).parents[1]
 
@@ -20,6 +24,17 @@ def python_of(document):
     return "\n".join(lines) + "\n"
 
 
+@pytest.fixture
+def quick_compilation():
+    """Examples compile much and compute little."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quick_compilation")
 def test_examples_print_what_they_show(tmp_path, capsys):
     code = python_of((ROOT / "README.md").read_text())
     script = tmp_path / "README.py"
@@ -34,3 +49,21 @@ def test_links_lead_somewhere(page):
     path = ROOT / page
     targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text())
     assert [target for target in targets if not (path.parent / target).exists()] == []
+
+
+def test_architecture_shows_the_structures_as_they_are():
+    code = python_of((ROOT / "docs" / "architecture.md").read_text())
+    shown = {
+        node.name: tuple(field.target.id for field in node.body)
+        for node in ast.parse(code).body
+        if isinstance(node, ast.ClassDef)
+    }
+    assert shown == {part.__name__: part._fields for part in (sj.Cell, sj.Gated, sj.Affine, sj.Layer)}
+
+
+def test_architecture_shows_the_files_that_exist():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    shown = set(re.findall(r"^  ([a-z_]+(?:/|\.py)) ", page, re.MULTILINE))
+    package = ROOT / "seqjax"
+    folders = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    assert shown == folders | {path.name for path in package.glob("*.py")} - {"__init__.py"}
