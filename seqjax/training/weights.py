@@ -66,7 +66,8 @@ def load_weights(path: str | os.PathLike, like: Params) -> Params:
 
     Args:
       path: the file.
-      like: a pytree of arrays, or of `jax.ShapeDtypeStruct` as `jax.eval_shape(task.init, ...)` gives.
+      like: a pytree of arrays, or of `jax.ShapeDtypeStruct` as
+        `jax.eval_shape(lambda key: task.init(key, input_size), key)` gives.
 
     Returns:
       The structure of `like` with the file's arrays.
