@@ -38,7 +38,7 @@ def progress_bar(visible: bool, total: int | None) -> Iterator[Show]:
     bar = rich.Progress(
         rich.BarColumn(bar_width=16),
         rich.MofNCompleteColumn(),
-        rich.TextColumn("{task.fields[rate]}/s"),
+        rich.TextColumn("{task.fields[rate]} steps/s"),
         rich.TimeRemainingColumn(elapsed_when_finished=True),
         rich.TextColumn("{task.fields[values]}"),
     )
