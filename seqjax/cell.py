@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from seqjax import ops
@@ -100,6 +101,9 @@ def step_of(structure: Gated | Affine) -> Callable[[Params, Carry, Any], tuple[C
     Returns:
       `(params, carry, x) -> (carry, y)`.
 
+    Raises:
+      TypeError: if `structure` is neither.
+
     Example:
       >>> decay = Affine(lambda params, x: (params, x), lambda params, carry, x: carry)
       >>> carry, y = step_of(decay)(jnp.array([0.5]), jnp.array([2.0]), jnp.array([1.0]))
@@ -108,7 +112,9 @@ def step_of(structure: Gated | Affine) -> Callable[[Params, Carry, Any], tuple[C
     """
     if isinstance(structure, Gated):
         return _gated_step(structure)
-    return _affine_step(structure)
+    if isinstance(structure, Affine):
+        return _affine_step(structure)
+    raise TypeError(f"structure is {shown(structure)}, expected a Gated or an Affine.")
 
 
 def restructured(cell: Cell, structure: Gated | Affine) -> Cell:
@@ -122,10 +128,11 @@ def restructured(cell: Cell, structure: Gated | Affine) -> Cell:
       A `Cell`.
 
     Example:
-      >>> import seqjax as sj
-      >>> gated = sj.elman(2).structure
-      >>> doubled = gated._replace(readout=lambda params, carry, x: 2 * gated.readout(params, carry, x))
-      >>> cell = restructured(sj.elman(2), doubled)
+      >>> def gate(_, x_part, h_part, h):
+      ...     return jnp.tanh(x_part + h_part)[..., 0, :]
+      >>> inner = gated_cell(2, gates=("hidden",), gate=gate)
+      >>> doubled = inner.structure._replace(readout=lambda params, carry, x: 2 * carry)
+      >>> cell = restructured(inner, doubled)
       >>> params = cell.init(jax.random.key(0), 3)
       >>> h, y = cell.step(params, cell.initial_carry(params), jnp.ones(3))
       >>> bool((y == 2 * h).all())
@@ -199,7 +206,7 @@ def gated_cell(
 
     Raises:
       ValueError: if a size is not positive, there is no gate, or `initial_carry` is neither word.
-      TypeError: if a size is not an integer.
+      TypeError: if a size is not an integer, `gates` is no tuple of names, or a function cannot be called.
 
     Example:
       >>> def gate(_, x_part, h_part, h):  # the update-gate RNN of Collins et al. (2017), eq. 5
@@ -212,11 +219,23 @@ def gated_cell(
       >>> y.shape
       (5, 4)
     """
+    fed_back_size = hidden_size if feedback_size is None else feedback_size
+    output_size = fed_back_size if output_size is None else output_size
     check_size("hidden_size", hidden_size)
+    check_size("feedback_size", fed_back_size)
+    check_size("output_size", output_size)
+    if not isinstance(gates, (tuple, list)):
+        raise TypeError(
+            f"gates is {shown(gates)}, expected a tuple of names, such as ('update', 'candidate')."
+        )
     if not gates:
         raise ValueError("gates is empty, expected the name of at least one gate.")
     check_initial_carry(initial_carry)
-    fed_back_size = hidden_size if feedback_size is None else feedback_size
+    needed = {"gate": gate, "hidden": hidden, "gate_params": gate_params, "recurrent": recurrent}
+    optional = {"zeros": zeros, "project": project, "readout": readout, "complete": complete}
+    for name, function in (needed | optional).items():
+        if name in needed or function is not None:
+            check_function(name, function)
     zeros = zeros or (lambda dtype: jnp.zeros((hidden_size,), dtype))
 
     def init(key: Key, input_size: int) -> Params:
@@ -245,7 +264,7 @@ def gated_cell(
         init=init,
         initial_carry=lambda params, batch_shape=(): start(params, zeros, batch_shape),
         step=step_of(structure),
-        output_size=fed_back_size if output_size is None else output_size,
+        output_size=output_size,
         structure=structure,
     )
 
@@ -263,11 +282,16 @@ def start(params: Params, zeros: Callable[[jnp.dtype], Carry], batch_shape: tupl
     Returns:
       A carry, each leaf `[*B, ...]`.
 
+    Raises:
+      TypeError: if `batch_shape` is no tuple.
+
     Example:
       >>> params = GatedParams(None, jnp.ones((2, 1, 2), jnp.bfloat16), None, None)
       >>> start(params, lambda dtype: jnp.zeros((2,), dtype), (3,)).dtype
       dtype('float32')
     """
+    if not isinstance(batch_shape, (tuple, list)):
+        raise TypeError(f"batch_shape is {shown(batch_shape)}, expected a tuple of sizes, such as (32,).")
     dtype = ops.accumulation_dtype(params.recurrent_kernel.dtype)
     carry = zeros(dtype) if params.initial_carry is None else params.initial_carry
     return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf.astype(dtype), (*batch_shape, *leaf.shape)), carry)
@@ -289,8 +313,8 @@ def check_size(name: str, size: int) -> None:
       Traceback (most recent call last):
       ValueError: hidden_size is 0, expected a positive integer.
     """
-    if isinstance(size, bool) or not hasattr(size, "__index__"):
-        raise TypeError(f"{name} is {size!r} of type {type(size).__name__}, expected a positive integer.")
+    if isinstance(size, (bool, jax.Array)) or not hasattr(size, "__index__"):
+        raise TypeError(f"{name} is {shown(size, typed=True)}, expected a positive integer.")
     if size < 1:
         raise ValueError(f"{name} is {size}, expected a positive integer.")
 
@@ -310,8 +334,153 @@ def check_activation(name: str, activation: Any) -> None:
       Traceback (most recent call last):
       TypeError: activation is 'tanh', expected an elementwise function such as jnp.tanh.
     """
-    if not callable(activation):
-        raise TypeError(f"{name} is {activation!r}, expected an elementwise function such as jnp.tanh.")
+    check_function(name, activation, "an elementwise function such as jnp.tanh")
+
+
+def check_function(name: str, function: Any, expected: str = "a function") -> None:
+    """Refuses what cannot be called.
+
+    Args:
+      name: the argument's name.
+      function: its value.
+      expected: what it should be, for the error.
+
+    Raises:
+      TypeError: if `function` cannot be called.
+
+    Example:
+      >>> check_function("gate", 3)
+      Traceback (most recent call last):
+      TypeError: gate is 3, expected a function.
+    """
+    if not callable(function):
+        raise TypeError(f"{name} is {shown(function)}, expected {expected}.")
+
+
+def check_flag(name: str, flag: bool) -> None:
+    """Refuses what is neither true nor false: a word or an array would silently count as true.
+
+    Args:
+      name: the argument's name.
+      flag: its value.
+
+    Raises:
+      TypeError: if `flag` is not a boolean.
+
+    Example:
+      >>> check_flag("reverse", "no")
+      Traceback (most recent call last):
+      TypeError: reverse is 'no', expected True or False.
+    """
+    if not isinstance(flag, (bool, np.bool_)):
+        raise TypeError(f"{name} is {shown(flag)}, expected True or False.")
+
+
+def check_cell(cell: Cell) -> None:
+    """Refuses what is not a cell.
+
+    Args:
+      cell: the argument of that name.
+
+    Raises:
+      TypeError: if `cell` is not a `Cell`.
+
+    Example:
+      >>> check_cell(gated_cell)
+      Traceback (most recent call last):
+      TypeError: cell is a function, expected a Cell such as seqjax.lstm(128). Call the factory: gated_cell...
+    """
+    if isinstance(cell, Cell):
+        return
+    hint = " A layer runs over time already: layer.unroll(params, xs)." if hasattr(cell, "unroll") else ""
+    raise TypeError(
+        f"cell is {kind_of(cell)}, expected a Cell such as seqjax.lstm(128).{hint or factory_hint(cell)}"
+    )
+
+
+def factory_hint(value: Any) -> str:
+    """What to do with a factory that was passed as it is; nothing for what is no function.
+
+    Args:
+      value: what came in place of a cell or a layer.
+
+    Returns:
+      A sentence that begins with a space, or an empty string.
+
+    Example:
+      >>> factory_hint(gated_cell)
+      ' Call the factory: gated_cell(...), not gated_cell.'
+    """
+    if not callable(value) or isinstance(value, type):
+        return ""
+    name = getattr(value, "__name__", "factory")
+    return f" Call the factory: {name}(...), not {name}."
+
+
+def as_array(name: str, value: Any) -> Array:
+    """A value as a jax array.
+
+    Args:
+      name: what the caller calls it, for the error.
+      value: an array, a number, or nested lists of numbers.
+
+    Returns:
+      The array.
+
+    Raises:
+      TypeError: if there is no such array.
+
+    Example:
+      >>> as_array("lengths", ["two", "three"])
+      Traceback (most recent call last):
+      TypeError: lengths is ['two', 'three'], expected an array of numbers.
+    """
+    try:
+        return jnp.asarray(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TypeError(f"{name} is {shown(value)}, expected an array of numbers.") from error
+
+
+def kind_of(value: Any) -> str:
+    """What kind of thing a value is, as an error names it.
+
+    Args:
+      value: anything.
+
+    Returns:
+      The type with an article, and for an array its dtype and shape.
+
+    Example:
+      >>> kind_of(()), kind_of(jnp.ones((2, 3))), kind_of(jnp.tanh), kind_of(Cell)
+      ('a tuple', 'a jax array float32[2, 3]', 'a function', 'the class Cell')
+    """
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if isinstance(value, (jax.Array, np.ndarray)):
+        module = "jax" if isinstance(value, jax.Array) else "numpy"
+        return f"a {module} array {value.dtype}{list(value.shape)}"
+    return "a function" if callable(value) else f"a {type(value).__name__}"
+
+
+def shown(value: Any, *, typed: bool = False) -> str:
+    """A value as an error shows it: as Python writes it where that is short and plain, else its kind.
+
+    Args:
+      value: anything.
+      typed: whether to say the type of what is written.
+
+    Returns:
+      Part of a sentence.
+
+    Example:
+      >>> shown(2.0, typed=True), shown("tanh"), shown(jnp.ones(2))
+      ('2.0 of type float', "'tanh'", 'a jax array float32[2]')
+    """
+    text = repr(value)
+    # Arrays would fill lines, and what is in angle brackets is an address or a tracer.
+    if isinstance(value, (jax.Array, np.ndarray)) or "<" in text or len(text) > 60:
+        return kind_of(value)
+    return f"{text} of type {type(value).__name__}" if typed else text
 
 
 def check_key(key: Key) -> None:
@@ -322,6 +491,7 @@ def check_key(key: Key) -> None:
 
     Raises:
       TypeError: if `key` is not a typed key.
+      ValueError: if it is more than one.
 
     Example:
       >>> check_key(0)
@@ -329,11 +499,13 @@ def check_key(key: Key) -> None:
       TypeError: key is a int, expected a typed random key: pass jax.random.key(0).
     """
     if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        if key.ndim:
+            raise ValueError(f"key has shape {key.shape}, expected one key: pass key[0], or jax.vmap.")
         return
     hint = "pass jax.random.key(0)"
     if isinstance(key, jax.Array) and key.dtype == jnp.uint32:
         hint = "jax.random.PRNGKey makes an old-style key, jax.random.key a typed one"
-    raise TypeError(f"key is a {type(key).__name__}, expected a typed random key: {hint}.")
+    raise TypeError(f"key is {kind_of(key)}, expected a typed random key: {hint}.")
 
 
 def check_initial_carry(initial_carry: str) -> None:
@@ -350,5 +522,5 @@ def check_initial_carry(initial_carry: str) -> None:
       Traceback (most recent call last):
       ValueError: initial_carry is 'random', expected 'learned' or 'zeros'.
     """
-    if initial_carry not in ("learned", "zeros"):
-        raise ValueError(f"initial_carry is {initial_carry!r}, expected 'learned' or 'zeros'.")
+    if not isinstance(initial_carry, str) or initial_carry not in ("learned", "zeros"):
+        raise ValueError(f"initial_carry is {shown(initial_carry)}, expected 'learned' or 'zeros'.")

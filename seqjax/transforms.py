@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from seqjax import ops
-from seqjax.cell import Affine, Cell, Gated, restructured
+from seqjax.cell import Affine, Cell, Gated, check_cell, restructured
 from seqjax.types import Array, Carry, Params, PyTree
 
 
@@ -30,6 +30,9 @@ def masked(cell: Cell) -> Cell:
       A cell that reads `(x, valid[*B])`. `x` must be finite where `valid` is false if gradients are taken;
       `unroll` sees to that.
 
+    Raises:
+      TypeError: if `cell` is no cell.
+
     Example:
       >>> import seqjax as sj
       >>> cell = masked(sj.gru(2))
@@ -39,6 +42,7 @@ def masked(cell: Cell) -> Cell:
       >>> bool((after == before).all()), y.tolist()
       (True, [[0.0, 0.0]])
     """
+    check_cell(cell)
     if isinstance(cell.structure, Gated):
         return restructured(cell, _masked_gated(cell.structure))
     if isinstance(cell.structure, Affine):
@@ -88,6 +92,9 @@ def resettable(cell: Cell) -> Cell:
     Returns:
       A cell that reads `(x, reset[*B])`.
 
+    Raises:
+      TypeError: if `cell` is no cell.
+
     Example:
       >>> import seqjax as sj
       >>> inner = sj.gru(2)
@@ -99,6 +106,7 @@ def resettable(cell: Cell) -> Cell:
       >>> bool(jnp.allclose(reset, fresh))
       True
     """
+    check_cell(cell)
     if isinstance(cell.structure, Gated):
         return restructured(cell, _resettable_gated(cell, cell.structure))
     if isinstance(cell.structure, Affine):
@@ -153,6 +161,7 @@ def zoneout(cell: Cell) -> Cell:
 
     Raises:
       ValueError: if the cell has no structure: its output cannot be told from its new carry.
+      TypeError: if `cell` is no cell.
 
     Example:
       >>> import seqjax as sj
@@ -163,6 +172,7 @@ def zoneout(cell: Cell) -> Cell:
       >>> bool((after == before).all())
       True
     """
+    check_cell(cell)
     if isinstance(cell.structure, Gated):
         return restructured(cell, _zoneout_gated(cell.structure))
     if isinstance(cell.structure, Affine):
@@ -205,6 +215,7 @@ def recurrent_dropout(cell: Cell) -> Cell:
 
     Raises:
       ValueError: if the cell is not `Gated`.
+      TypeError: if `cell` is no cell.
 
     Example:
       >>> import seqjax as sj
@@ -216,6 +227,7 @@ def recurrent_dropout(cell: Cell) -> Cell:
       >>> bool(jnp.allclose(scaled, inner.step(params, before, x)[1]))
       True
     """
+    check_cell(cell)
     if not isinstance(cell.structure, Gated):
         raise ValueError("cell has no gated structure, and recurrent dropout acts on the recurrent product.")
     inner = cell.structure

@@ -12,7 +12,7 @@ import numpy as np
 
 from seqjax import ops
 from seqjax.backends import BACKENDS, fused, scan
-from seqjax.cell import Cell, Gated
+from seqjax.cell import Cell, Gated, as_array, check_cell, check_flag, shown
 from seqjax.transforms import masked, resettable
 from seqjax.types import Array, Carry, Params, PyTree
 
@@ -65,17 +65,19 @@ def unroll(
       >>> ys.shape, float(jnp.abs(ys[5:, 1]).max())
       ((7, 2, 4), 0.0)
     """
-    _check_cell(cell)
+    check_cell(cell)
+    check_flag("reverse", reverse)
     backend = _backend(cell, method)
-    xs = jax.tree.map(jnp.asarray, xs)
+    xs = checked_xs(xs)
     num_steps, batch_shape = sequence_shape(xs)
     _check_params(cell, params, xs)
-    carry = _checked_carry(cell, params, carry, batch_shape)
+    if carry is not None:
+        carry = _checked_carry(cell, params, carry, batch_shape)
     if resets is not None:
         resets = checked_resets(resets, num_steps, batch_shape)
     if lengths is not None:
         lengths = checked_lengths(lengths, num_steps, batch_shape)
-    return _run(cell, backend, reverse, params, carry, xs, lengths, resets)
+    return _run(cell, backend, bool(reverse), params, carry, xs, lengths, resets)
 
 
 # Compiled once for a cell, a backend and shapes, so that a call outside of any jit compiles nothing again.
@@ -85,13 +87,15 @@ def _run(
     backend: Backend,
     reverse: bool,
     params: Params,
-    carry: Carry,
+    carry: Carry | None,
     xs: PyTree,
     lengths: Array | None,
     resets: Array | None,
 ) -> tuple[Carry, Any]:
     """Lengths and resets rewritten into the cell, which the backend then runs."""
-    num_steps = jax.tree.leaves(xs)[0].shape[0]
+    num_steps, batch_shape = sequence_shape(xs)
+    if carry is None:
+        carry = jax.tree.map(_accumulated, cell.initial_carry(params, batch_shape))
     if resets is not None:
         cell, xs = resettable(cell), (xs, ops.boundaries_backward(resets, lengths) if reverse else resets)
     if lengths is not None:
@@ -109,16 +113,62 @@ def _backend(cell: Cell, method: str | Backend) -> Backend:
         return method
     if method == "auto":
         return fused if isinstance(cell.structure, Gated) else scan
-    if method not in BACKENDS:
+    if not isinstance(method, str) or method not in BACKENDS:
         names = ", ".join(repr(name) for name in ("auto", *BACKENDS))
-        raise ValueError(f"method is {method!r}, expected one of {names}, or a backend function.")
+        raise ValueError(f"method is {shown(method)}, expected one of {names}, or a backend function.")
     return BACKENDS[method]
 
 
-def _check_cell(cell: Cell) -> None:
-    if not isinstance(cell, Cell):
-        hint = " Call the factory: lstm(128), not lstm." if callable(cell) else ""
-        raise TypeError(f"cell is a {type(cell).__name__}, expected a Cell such as seqjax.lstm(128).{hint}")
+def checked_xs(xs: PyTree) -> PyTree:
+    """The inputs as jax arrays, after a look at their types and whether their time and batch axes agree.
+
+    Args:
+      xs: `[T, *B, D]`, or a pytree of arrays `[T, *B, ...]` whose first leaf are the features.
+
+    Returns:
+      The structure of `xs`, its leaves jax arrays.
+
+    Raises:
+      TypeError: if `xs` is a list, or a leaf no array.
+      ValueError: if there is no time or no feature axis, or a leaf has other time and batch axes.
+
+    Example:
+      >>> checked_xs((jnp.ones((7, 2, 3)), jnp.ones((6, 2))))
+      Traceback (most recent call last):
+      ValueError: xs[1] has shape (6, 2), expected it to begin with (7, 2), the time and batch axes of ...
+    """
+    check_no_list(xs)
+    xs = jax.tree_util.tree_map_with_path(lambda path, leaf: as_array(_place("xs", path), leaf), xs)
+    num_steps, batch_shape = sequence_shape(xs)
+    axes = (num_steps, *batch_shape)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(xs):
+        if leaf.shape[: len(axes)] != axes:
+            raise ValueError(
+                f"{_place('xs', path)} has shape {leaf.shape}, expected it to begin with {axes}, the time "
+                f"and batch axes of the features."
+            )
+    return xs
+
+
+def check_no_list(xs: Any) -> None:
+    """Refuses a list: whether it holds steps or sequences, time first or batch first, only its maker knows.
+
+    Args:
+      xs: the inputs.
+
+    Raises:
+      TypeError: if `xs` is a list.
+
+    Example:
+      >>> check_no_list([[1.0], [2.0]])
+      Traceback (most recent call last):
+      TypeError: xs is a list, expected an array with time first: jnp.asarray(xs) for steps, or ...
+    """
+    if isinstance(xs, list):
+        raise TypeError(
+            "xs is a list, expected an array with time first: jnp.asarray(xs) for steps, or "
+            "seqjax.data.pad(xs) for sequences."
+        )
 
 
 def sequence_shape(xs: PyTree, name: str = "xs") -> tuple[int, tuple[int, ...]]:
@@ -140,9 +190,9 @@ def sequence_shape(xs: PyTree, name: str = "xs") -> tuple[int, tuple[int, ...]]:
     """
     leaves = jax.tree.leaves(xs)
     if not leaves or leaves[0].ndim < 2:
-        shape = leaves[0].shape if leaves else "no array at all"
+        came = f"{name} has shape {leaves[0].shape}" if leaves else f"{name} is {shown(xs)}"
         raise ValueError(
-            f"{name} has shape {shape}, expected [T, *B, D]: time first, features last. "
+            f"{came}, expected [T, *B, D]: time first, features last. "
             f"For one feature a step, add an axis: {name}[..., None]."
         )
     return leaves[0].shape[0], leaves[0].shape[1:-1]
@@ -168,7 +218,7 @@ def checked_lengths(lengths: Any, num_steps: int, batch_shape: tuple[int, ...]) 
       Traceback (most recent call last):
       ValueError: lengths has the value 9 at (1,), expected 0 to 7, the number of steps. Cut or pad xs.
     """
-    lengths = jnp.asarray(lengths)
+    given, lengths = lengths, as_array("lengths", lengths)
     if not jnp.issubdtype(lengths.dtype, jnp.integer):
         raise TypeError(
             f"lengths has dtype {lengths.dtype}, expected integers: the number of valid steps of each row."
@@ -178,8 +228,8 @@ def checked_lengths(lengths: Any, num_steps: int, batch_shape: tuple[int, ...]) 
             f"lengths has shape {lengths.shape}, expected {batch_shape}, the batch axes of xs: "
             f"one length a row."
         )
-    if not isinstance(lengths, jax.core.Tracer):
-        values = np.asarray(lengths)
+    if not isinstance(given, jax.core.Tracer):  # what is given may be known where a trace hides its copy
+        values = np.asarray(given)
         for where in np.argwhere((values < 0) | (values > num_steps))[:1]:
             place = tuple(int(i) for i in where)
             raise ValueError(
@@ -209,7 +259,7 @@ def checked_resets(resets: Any, num_steps: int, batch_shape: tuple[int, ...]) ->
       Traceback (most recent call last):
       TypeError: resets has dtype int32, expected booleans: resets.astype(bool), or resets == 1.
     """
-    resets = jnp.asarray(resets)
+    resets = as_array("resets", resets)
     if resets.dtype != jnp.bool_:
         raise TypeError(
             f"resets has dtype {resets.dtype}, expected booleans: resets.astype(bool), or resets == 1."
@@ -224,7 +274,7 @@ def checked_resets(resets: Any, num_steps: int, batch_shape: tuple[int, ...]) ->
 
 @lru_cache(maxsize=256)
 def _expected_params(init: Callable, input_size: int) -> PyTree:
-    return jax.eval_shape(lambda key: init(key, input_size), jax.random.key(0))
+    return jax.eval_shape(lambda: init(jax.random.key(0), input_size))
 
 
 def _check_params(cell: Cell, params: Params, xs: PyTree) -> None:
@@ -239,8 +289,7 @@ def _check_params(cell: Cell, params: Params, xs: PyTree) -> None:
         jax.tree_util.tree_leaves_with_path(params), jax.tree.leaves(expected), wider, strict=True
     ):
         place = _place("params", path)
-        if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
-            raise TypeError(f"{place} has dtype {jnp.result_type(leaf)}, expected a floating array.")
+        _check_dtype(place, leaf, like.dtype, "params made by this cell's init")
         if jnp.shape(leaf) == like.shape:
             continue
         for size, wanted, grown in zip(jnp.shape(leaf), like.shape, like_wider.shape, strict=False):
@@ -254,24 +303,21 @@ def _check_params(cell: Cell, params: Params, xs: PyTree) -> None:
         )
 
 
-def _checked_carry(cell: Cell, params: Params, carry: Carry | None, batch_shape: tuple[int, ...]) -> Carry:
-    if carry is None:
-        carry = cell.initial_carry(params, batch_shape)
-        return jax.tree.map(lambda leaf: leaf.astype(ops.accumulation_dtype(leaf.dtype)), carry)
+def _accumulated(leaf: Array) -> Array:
+    return leaf.astype(ops.accumulation_dtype(leaf.dtype))
+
+
+def _checked_carry(cell: Cell, params: Params, carry: Carry, batch_shape: tuple[int, ...]) -> Carry:
     expected = jax.eval_shape(lambda params: cell.initial_carry(params, batch_shape), params)
     what = "a carry of this cell, as cell.initial_carry makes it"
     _check_structure("carry", carry, expected, what)
     for (path, leaf), like in zip(
         jax.tree_util.tree_leaves_with_path(carry), jax.tree.leaves(expected), strict=True
     ):
+        place = _place("carry", path)
+        _check_dtype(place, leaf, like.dtype, what)
         if jnp.shape(leaf) != like.shape:
-            raise ValueError(
-                f"{_place('carry', path)} has shape {jnp.shape(leaf)}, expected {like.shape}: {what}."
-            )
-        if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
-            raise TypeError(
-                f"{_place('carry', path)} has dtype {jnp.result_type(leaf)}, expected {like.dtype}: {what}."
-            )
+            raise ValueError(f"{place} has shape {jnp.shape(leaf)}, expected {like.shape}: {what}.")
     return jax.tree.map(
         lambda leaf, like: jnp.asarray(leaf, ops.accumulation_dtype(like.dtype)), carry, expected
     )
@@ -282,18 +328,27 @@ def _check_structure(name: str, tree: PyTree, expected: PyTree, what: str) -> No
         raise ValueError(f"{name} is {_outline(tree)}, expected {what}: {_outline(expected)}.")
 
 
+def _check_dtype(place: str, leaf: Any, like: jnp.dtype, what: str) -> None:
+    """Refuses what is not a floating array, or a complex one where one is expected."""
+    dtype = (leaf if hasattr(leaf, "dtype") else as_array(place, leaf)).dtype
+    is_complex = jnp.issubdtype(like, jnp.complexfloating)
+    word = "complex" if is_complex else "floating"
+    if not jnp.issubdtype(dtype, jnp.inexact if is_complex else jnp.floating):
+        raise TypeError(f"{place} has dtype {dtype}, expected a {word} array: {what}.")
+
+
 def _place(name: str, path: tuple) -> str:
     return name + jax.tree_util.keystr(path)
 
 
 def _outline(tree: PyTree) -> str:
     """The type and fields of a pytree, or an array's shape."""
-    if tree is None:
-        return "None"
     if hasattr(tree, "shape"):
         return f"an array {tree.dtype}{list(tree.shape)}"
-    fields = ", ".join(
-        f"{name}: {_outline(value) if not hasattr(value, 'shape') else list(value.shape)}"
-        for name, value in getattr(tree, "__dict__", {}).items()
-    )
-    return f"{type(tree).__name__}({fields})"
+    if isinstance(tree, (tuple, list)):
+        return f"{type(tree).__name__} of {len(tree)}"
+    fields = tree if isinstance(tree, dict) else getattr(tree, "__dict__", None)
+    if fields is None:
+        return shown(tree)
+    parts = (f"{name}: {list(v.shape) if hasattr(v, 'shape') else _outline(v)}" for name, v in fields.items())
+    return f"{type(tree).__name__}({', '.join(parts)})"

@@ -1,9 +1,14 @@
-"""Everything the laws run over. A new cell or layer is one line here and inherits every test in laws.py."""
+"""Everything the laws run over. A new cell or layer is one line here and inherits every law.
+
+The laws of cells are in laws.py, those of layers in layer_laws.py.
+"""
 
 import jax
 import jax.numpy as jnp
 
 import seqjax as sj
+from seqjax import layers
+from seqjax.cells import LSTMCarry
 
 CELLS = {
     "elman_tanh": sj.elman(4),
@@ -72,3 +77,36 @@ def unstructured(hidden_size):
 CELLS["update_gate_rnn"] = update_gate_rnn(4)
 CELLS["smoother"] = smoother(INPUT_SIZE)
 CELLS["unstructured"] = unstructured(4)
+
+
+VOCABULARY = 5
+READS_TOKENS = {"embed", "nested"}
+"""The layers that read tokens `[T, *B]`; the others read features `[T, *B, INPUT_SIZE]`."""
+
+LAYERS = {
+    "lstm": layers.recurrent(sj.lstm(2)),
+    "gru": layers.recurrent(sj.gru(2)),
+    "unstructured": layers.recurrent(unstructured(2)),
+    "reversed": layers.recurrent(sj.gru(2), reverse=True),
+    "zoneout": layers.recurrent(sj.lstm(2), zoneout=LSTMCarry(cell=0.5, hidden=0.1)),
+    "zoneout_affine": layers.recurrent(smoother(INPUT_SIZE), zoneout=0.5),
+    "recurrent_dropout": layers.recurrent(sj.gru(8), recurrent_dropout=0.5),
+    "stack": layers.stack(sj.lstm(2), sj.gru(2)),
+    "bidirectional": layers.bidirectional(sj.gru(2)),
+    "bidirectional_sum": layers.bidirectional(sj.gru(2), sj.elman(2), merge="sum"),
+    "bidirectional_average": layers.bidirectional(sj.elman(2), merge="average"),
+    "bidirectional_stack": layers.bidirectional(layers.stack(sj.gru(2), layers.dense(3)), sj.lstm(2)),
+    "residual": layers.residual(sj.gru(INPUT_SIZE)),
+    "dense": layers.dense(2, jnp.tanh),
+    "layer_norm": layers.layer_norm(),
+    "embed": layers.embed(VOCABULARY, 2),
+    "dropout": layers.dropout(0.5),
+    "dropout_over_time": layers.dropout(0.5, shared_over_time=True),
+    "nested": layers.stack(
+        layers.embed(VOCABULARY, 3),
+        layers.dropout(0.5),
+        layers.residual(layers.stack(layers.layer_norm(), layers.bidirectional(sj.gru(3), merge="sum"))),
+        layers.recurrent(sj.lstm(2), zoneout=0.5, recurrent_dropout=0.5),
+        layers.dense(2),
+    ),
+}

@@ -54,9 +54,9 @@ def fused(
       (5, 4, 2)
     """
     if not isinstance(cell.structure, Gated):
+        kind = "no structure" if cell.structure is None else f"structure {type(cell.structure).__name__}"
         raise ValueError(
-            f"cell has structure {type(cell.structure).__name__}, but method 'fused' runs Gated cells: "
-            f"use method='scan', which runs any cell."
+            f"cell has {kind}, but method 'fused' runs Gated cells: use method='scan', which runs any cell."
         )
     if chunk_size is not None:
         check_size("chunk_size", chunk_size)

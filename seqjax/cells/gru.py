@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from seqjax import ops
-from seqjax.cell import Activation, Cell, GatedParams, check_activation, gated_cell
+from seqjax.cell import Activation, Cell, GatedParams, check_activation, check_flag, gated_cell
 from seqjax.types import Array, Key
 
 GATES = ("reset", "update", "candidate")
@@ -64,7 +64,7 @@ def gru(
 
     Raises:
       ValueError: if `hidden_size` is not positive or `initial_carry` is neither word.
-      TypeError: if `hidden_size` is not an integer or an activation cannot be called.
+      TypeError: if `hidden_size` is not an integer, `reset_after` no boolean, or an activation no function.
 
     Example:
       >>> cell = gru(4)
@@ -74,6 +74,7 @@ def gru(
     """
     check_activation("activation", activation)
     check_activation("gate_activation", gate_activation)
+    check_flag("reset_after", reset_after)
 
     def gate_after(candidate_bias: Array, x_part: Array, h_part: Array, h: Array) -> Array:
         reset = gate_activation(x_part[..., 0, :] + h_part[..., 0, :])

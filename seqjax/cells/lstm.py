@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable
 
 import jax
@@ -9,7 +10,16 @@ import jax.numpy as jnp
 from flax import struct
 
 from seqjax import ops
-from seqjax.cell import Activation, Cell, GatedParams, check_activation, check_size, gated_cell
+from seqjax.cell import (
+    Activation,
+    Cell,
+    GatedParams,
+    check_activation,
+    check_flag,
+    check_size,
+    gated_cell,
+    shown,
+)
 from seqjax.types import Array, Key, Params
 
 NORM_EPSILON = 1e-5
@@ -119,7 +129,8 @@ def lstm(
     Raises:
       ValueError: if a size is not positive, `initial_carry` is neither word, or `coupled` is asked for
         without a forget gate.
-      TypeError: if a size is not an integer or an activation cannot be called.
+      TypeError: if a size is not an integer, a flag no boolean, `forget_bias` no number, or an activation
+        cannot be called.
 
     Example:
       >>> cell = lstm(4, projection_size=2)
@@ -133,6 +144,11 @@ def lstm(
     check_activation("activation", activation)
     check_activation("output_activation", output_activation)
     check_activation("gate_activation", gate_activation)
+    flags = {"forget_gate": forget_gate, "coupled": coupled, "peepholes": peepholes, "layer_norm": layer_norm}
+    for name, flag in flags.items():
+        check_flag(name, flag)
+    if isinstance(forget_bias, bool) or not isinstance(forget_bias, numbers.Real):
+        raise TypeError(f"forget_bias is {shown(forget_bias)}, expected a number.")
     if projection_size is not None:
         check_size("projection_size", projection_size)
     if coupled and not forget_gate:

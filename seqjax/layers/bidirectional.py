@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from seqjax import ops
-from seqjax.cell import Cell, check_key
+from seqjax.cell import Cell, check_key, check_size, kind_of, shown
 from seqjax.layers.layer import Layer
 from seqjax.layers.recurrent import as_layer
 from seqjax.types import Array, Carry, Key, Params
@@ -85,8 +85,8 @@ def bidirectional(
     """
     there = as_layer(forward, "forward")
     back = there if backward is None else as_layer(backward, "backward")
-    if merge not in MERGES:
-        raise ValueError(f"merge is {merge!r}, expected 'concat', 'sum' or 'average'.")
+    if not isinstance(merge, str) or merge not in MERGES:
+        raise ValueError(f"merge is {shown(merge)}, expected 'concat', 'sum' or 'average'.")
 
     def output_size(input_size: int) -> int:
         sizes = there.output_size(input_size), back.output_size(input_size)
@@ -101,6 +101,7 @@ def bidirectional(
 
     def init(key: Key, input_size: int) -> BidirectionalParams:
         check_key(key)
+        check_size("input_size", input_size)
         output_size(input_size)
         forward_key, backward_key = jax.random.split(key)
         return BidirectionalParams(
@@ -183,6 +184,6 @@ def _check_type(name: str, value: Any, expected: type) -> None:
     if not isinstance(value, expected):
         made_by = "init" if name == "params" else "initial_carry, or None"
         raise ValueError(
-            f"{name} is a {type(value).__name__}, expected {expected.__name__}: "
+            f"{name} is {kind_of(value)}, expected {expected.__name__}: "
             f"pass {name} made by this layer's {made_by}."
         )

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from seqjax import ops
-from seqjax.cell import Activation, check_activation, check_key, check_size
+from seqjax.cell import Activation, check_activation, check_flag, check_key, check_size
 from seqjax.layers.layer import Layer
 from seqjax.layers.pointwise import pointwise
 from seqjax.types import Array, Key
@@ -42,7 +42,7 @@ def dense(features: int, activation: Activation | None = None, *, use_bias: bool
 
     Raises:
       ValueError: if `features` is not positive.
-      TypeError: if `features` is not an integer or `activation` cannot be called.
+      TypeError: if `features` is not an integer, `activation` cannot be called, or `use_bias` is no boolean.
 
     Example:
       >>> import jax
@@ -55,6 +55,7 @@ def dense(features: int, activation: Activation | None = None, *, use_bias: bool
     check_size("features", features)
     if activation is not None:
         check_activation("activation", activation)
+    check_flag("use_bias", use_bias)
 
     def init(key: Key, input_size: int) -> DenseParams:
         check_key(key)

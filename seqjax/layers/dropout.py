@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from seqjax.cell import check_flag
 from seqjax.layers import noise
 from seqjax.layers.layer import Layer
 from seqjax.layers.pointwise import pointwise
@@ -25,7 +26,7 @@ def dropout(rate: float, *, shared_over_time: bool = False) -> Layer:
       A `Layer` without params or carry, whose output has the size and dtype of its input.
 
     Raises:
-      TypeError: if `rate` is not a number.
+      TypeError: if `rate` is not a number or `shared_over_time` no boolean.
       ValueError: if `rate` is not from 0 up to but not including 1.
 
     Example:
@@ -35,6 +36,7 @@ def dropout(rate: float, *, shared_over_time: bool = False) -> Layer:
       [0.0, 2.0]
     """
     noise.check_rate("rate", rate)
+    check_flag("shared_over_time", shared_over_time)
     rate = float(rate)  # a numpy scalar would decide the dtype
 
     def drop(params: Params, xs: Array, key: Key, resets: Array | None) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 from flax import struct
 
 from seqjax import ops
-from seqjax.cell import check_key, check_size
+from seqjax.cell import as_array, check_key, check_size
 from seqjax.layers.layer import Layer
 from seqjax.layers.pointwise import pointwise
 from seqjax.types import Array, Key
@@ -102,7 +102,7 @@ def embed(vocabulary_size: int, features: int) -> Layer:
 
 def _tokens(xs: Any) -> Array:
     """Tokens as an array of integers wide enough to be compared with the size of the vocabulary."""
-    xs = jnp.asarray(xs)
+    xs = as_array("xs", xs)
     if not jnp.issubdtype(xs.dtype, jnp.integer):
         raise TypeError(
             f"xs has dtype {xs.dtype}, expected integer tokens [T, *B]: embed reads tokens, dense features."

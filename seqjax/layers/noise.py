@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from seqjax import ops
+from seqjax.cell import shown
 from seqjax.types import Array, Carry, Key, PyTree
 
 
@@ -30,8 +31,7 @@ def check_rate(name: str, rate: Any) -> None:
     """
     if isinstance(rate, bool) or not isinstance(rate, numbers.Real):
         raise TypeError(
-            f"{name} is {rate!r} of type {type(rate).__name__}, "
-            f"expected a number from 0 up to but not including 1."
+            f"{name} is {shown(rate, typed=True)}, expected a number from 0 up to but not including 1."
         )
     if not 0 <= float(rate) < 1:
         raise ValueError(f"{name} is {rate}, expected a number from 0 up to but not including 1.")
@@ -55,7 +55,9 @@ def check_rates(name: str, rates: PyTree) -> None:
     """
     leaves = jax.tree_util.tree_leaves_with_path(rates)
     if not leaves:
-        raise TypeError(f"{name} is {rates!r}, expected a rate, or rates with the structure of the carry.")
+        raise TypeError(
+            f"{name} is {shown(rates)}, expected a rate, or rates with the structure of the carry."
+        )
     for path, rate in leaves:
         check_rate(name + jax.tree_util.keystr(path), rate)
 

@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 
 from seqjax import ops
-from seqjax.cell import check_key, check_size
+from seqjax.cell import as_array, check_function, check_key, check_size, kind_of
 from seqjax.layers.layer import Layer
 from seqjax.types import Array, Carry, Key, Params
-from seqjax.unroll import checked_lengths, checked_resets, sequence_shape
+from seqjax.unroll import check_no_list, checked_lengths, checked_resets, sequence_shape
 
 
 def features(xs: Any) -> Array:
@@ -33,7 +33,7 @@ def features(xs: Any) -> Array:
       TypeError: xs has dtype int32, expected floating features: embed tokens first (seqjax.embed), or cast
       with xs.astype(jnp.float32).
     """
-    xs = jnp.asarray(xs)
+    xs = as_array("xs", xs)
     if not jnp.issubdtype(xs.dtype, jnp.floating):
         raise TypeError(
             f"xs has dtype {xs.dtype}, expected floating features: embed tokens first (seqjax.embed), "
@@ -92,11 +92,15 @@ def pointwise(
     Returns:
       A `Layer` whose carry is `()`.
 
+    Raises:
+      TypeError: if `apply` cannot be called.
+
     Example:
       >>> double = pointwise(lambda params, xs: 2 * xs, output_size=lambda input_size: input_size)
       >>> double.unroll((), jnp.ones((2, 1)), lengths=1)[1].tolist()
       [[2.0], [0.0]]
     """
+    check_function("apply", apply)
 
     def unroll(
         params: Params,
@@ -107,6 +111,7 @@ def pointwise(
         resets: Any = None,
         key: Key | None = None,
     ) -> tuple[Carry, Array]:
+        check_no_list(xs)
         xs = checked(xs)
         num_steps, batch_shape = shape_of(xs)
         _check_params(params, params_type)
@@ -140,13 +145,12 @@ def _check_params(params: Params, params_type: type) -> None:
     if not isinstance(params, params_type):
         name = "()" if params_type is tuple else params_type.__name__
         raise ValueError(
-            f"params is a {type(params).__name__}, expected {name}: pass params made by this layer's init."
+            f"params is {kind_of(params)}, expected {name}: pass params made by this layer's init."
         )
 
 
 def _check_no_carry(carry: Carry | None) -> None:
     if jax.tree.leaves(carry):
         raise ValueError(
-            f"carry is a {type(carry).__name__}, expected () or None: this layer hands nothing from step to "
-            f"step."
+            f"carry is {kind_of(carry)}, expected () or None: this layer hands nothing from step to step."
         )

@@ -6,14 +6,23 @@ from functools import lru_cache
 from typing import Any, cast
 
 import jax
-import jax.numpy as jnp
 
 from seqjax import transforms
-from seqjax.cell import Affine, Cell, Gated, check_key, restructured
+from seqjax.cell import (
+    Affine,
+    Cell,
+    Gated,
+    check_cell,
+    check_flag,
+    check_key,
+    factory_hint,
+    kind_of,
+    restructured,
+)
 from seqjax.layers import noise
 from seqjax.layers.layer import Layer
 from seqjax.types import Array, Carry, Key, Params, PyTree
-from seqjax.unroll import Backend, checked_resets, sequence_shape, unroll
+from seqjax.unroll import Backend, checked_resets, checked_xs, sequence_shape, unroll
 
 
 def recurrent(
@@ -49,20 +58,20 @@ def recurrent(
       A `Layer` with the params and the carry of the cell, and no `step` where `reverse` is true.
 
     Raises:
-      TypeError: if `cell` is no cell or a rate is no number.
+      TypeError: if `cell` is no cell, `reverse` no boolean or a rate no number.
       ValueError: if a rate is not from 0 up to but not including 1, or the cell's structure does not allow
         the noise. `unroll` raises it if the rates of `zoneout` have another structure than the carry.
 
     Example:
-      >>> import seqjax as sj
+      >>> import seqjax as sj, jax.numpy as jnp
       >>> layer = recurrent(sj.gru(4), zoneout=0.1)
       >>> params = layer.init(jax.random.key(0), 3)
       >>> carry, ys = layer.unroll(params, jnp.ones((7, 2, 3)), key=jax.random.key(1))
       >>> ys.shape
       (7, 2, 4)
     """
-    if not isinstance(cell, Cell):
-        raise TypeError(f"cell is a {_kind(cell)}, expected a Cell such as seqjax.lstm(128).{_hint(cell)}")
+    check_cell(cell)
+    check_flag("reverse", reverse)
     trained = evaluated = cell
     if zoneout is not None:
         noise.check_rates("zoneout", zoneout)
@@ -125,22 +134,8 @@ def as_layer(part: Layer | Cell, name: str = "layer") -> Layer:
         return part
     if isinstance(part, Cell):
         return recurrent(part)
-    raise TypeError(f"{name} is a {_kind(part)}, expected a Layer or a Cell.{_hint(part)}")
-
-
-def _kind(part: Any) -> str:
-    return type(part).__name__
-
-
-def _hint(part: Any) -> str:
-    if isinstance(part, Layer):
-        return " A layer runs over time already."
-    if isinstance(part, (tuple, list)):
-        return " Several make one with stack(first, second, ...)."
-    if callable(part):
-        name = getattr(part, "__name__", "factory")
-        return f" Call the factory: {name}(...), not {name}."
-    return ""
+    several = " Several make one with stack(first, second, ...)." if isinstance(part, (tuple, list)) else ""
+    raise TypeError(f"{name} is {kind_of(part)}, expected a Layer or a Cell.{several or factory_hint(part)}")
 
 
 def _expected_zoneout(cell: Cell, rates: PyTree) -> Cell:
@@ -183,7 +178,7 @@ def _with_noise(
     """The inputs, paired with the masks that the cell trained with this noise reads."""
     if zoneout is None and dropout_rate is None:
         return xs
-    xs = jax.tree.map(jnp.asarray, xs)
+    xs = checked_xs(xs)
     num_steps, batch_shape = sequence_shape(xs)
     if resets is not None:
         resets = checked_resets(resets, num_steps, batch_shape)

@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from seqjax import ops
-from seqjax.cell import Cell
+from seqjax.cell import Cell, as_array
 from seqjax.layers.layer import Layer
 from seqjax.layers.recurrent import as_layer
 from seqjax.types import Array, Carry, Key, Params
@@ -69,15 +69,15 @@ def residual(layer: Layer | Cell) -> Layer:
         resets: Any = None,
         key: Key | None = None,
     ) -> tuple[Carry, Array]:
-        xs = jnp.asarray(xs)
         carry, ys = inner.unroll(params, xs, carry=carry, lengths=lengths, resets=resets, key=key)
+        xs = as_array("xs", xs)
         if lengths is not None:
             xs = ops.zero_padding(xs, ops.length_mask(jnp.asarray(lengths), xs.shape[0]))
         return carry, add(xs, ys)
 
     def stepping(inner_step: Callable[[Params, Carry, Any], tuple[Carry, Any]]) -> Callable:
         def step(params: Params, carry: Carry, x: Any) -> tuple[Carry, Array]:
-            x = jnp.asarray(x)
+            x = as_array("x", x)
             carry, y = inner_step(params, carry, x)
             return carry, add(x, y)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from seqjax.cell import Cell, check_key
+from seqjax.cell import Cell, check_key, check_size, kind_of
 from seqjax.layers.layer import Layer
 from seqjax.layers.recurrent import as_layer
 from seqjax.types import Carry, Key, Params
@@ -44,6 +44,8 @@ def stack(*layers: Layer | Cell) -> Layer:
 
     def init(key: Key, input_size: int) -> Params:
         check_key(key)
+        check_size("input_size", input_size)
+        output_size(input_size)  # sizes that do not fit are seen before anything is drawn
         params = []
         for part, part_key in zip(parts, jax.random.split(key, len(parts)), strict=True):
             params.append(part.init(part_key, input_size))
@@ -105,7 +107,7 @@ def _one_each(name: str, value: Any, number: int) -> tuple:
     """Refuses what is not a tuple with one entry a layer."""
     if isinstance(value, tuple) and len(value) == number:
         return value
-    came = f"a {type(value).__name__}" + (f" of {len(value)}" if isinstance(value, (tuple, list)) else "")
+    came = kind_of(value) + (f" of {len(value)}" if isinstance(value, (tuple, list)) else "")
     made_by = "init" if name == "params" else "initial_carry or returned by its last unroll"
     raise ValueError(
         f"{name} is {came}, expected a tuple of {number}, one entry for each layer of the stack: "

@@ -40,13 +40,15 @@ def product(x: Array, kernel: Array, *, name: str = "xs", size_name: str = "inpu
       `[..., ...]` of dtype `accumulation_dtype(kernel.dtype)`.
 
     Raises:
-      TypeError: if `x` is not floating.
+      TypeError: if `x` is no array or not floating.
       ValueError: if `x` and `kernel` disagree about `D`.
 
     Example:
       >>> product(jnp.ones((5, 2)), jnp.ones((2, 4, 3))).shape
       (5, 4, 3)
     """
+    if not hasattr(x, "dtype"):
+        raise TypeError(f"{name} is a {type(x).__name__}, expected an array of floating features.")
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise TypeError(
             f"{name} has dtype {x.dtype}, expected floating features: embed tokens first "

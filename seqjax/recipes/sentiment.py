@@ -248,7 +248,7 @@ def _report(results: dict[str, float], shares: np.ndarray, held_out: LabelledTex
     print("\nthe most confident mistakes:")
     for row in sorted(wrong, key=lambda row: -share[row].max())[:3]:
         print(f"  {CLASSES[held_out.labels[row]]}, but {share[row].max():.2f} against: {held_out.texts[row]}")
-    print(f'\nsaved: {folder}\ntry:   python -m seqjax predict {folder} "what a day!"')
+    print(f'\nsaved: {folder}\ntry:   python -m seqjax predict {folder} "what a lovely day!"')
 
 
 def _draw(path: Path, fit: training.FitResult, steps_per_epoch: int) -> None:
