@@ -12,7 +12,8 @@ import numpy as np
 
 from seqjax import ops
 from seqjax.backends import BACKENDS, fused, scan
-from seqjax.cell import Cell, Gated, as_array, check_cell, check_flag, shown
+from seqjax.cell import Cell, Gated, check_cell
+from seqjax.checks import as_array, check_flag, shown
 from seqjax.transforms import masked, resettable
 from seqjax.types import Array, Carry, Params, PyTree
 

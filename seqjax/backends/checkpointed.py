@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from seqjax.backends.scan import scan
-from seqjax.cell import Cell, check_size
+from seqjax.cell import Cell
+from seqjax.checks import check_size
 from seqjax.types import Carry, Params
 
 

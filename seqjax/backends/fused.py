@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from seqjax import ops
-from seqjax.cell import Cell, Gated, check_size
+from seqjax.cell import Cell, Gated
+from seqjax.checks import check_size
 from seqjax.types import Array, Carry, Params, PyTree
 
 CHUNK_SIZE = 16

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from flax import struct
 
 from seqjax import ops
-from seqjax.cell import Activation, Cell, GatedParams, check_activation, check_size, gated_cell
+from seqjax.cell import Activation, Cell, GatedParams, gated_cell
+from seqjax.checks import check_activation, check_size
 from seqjax.types import Array, Key, PyTree
 
 GATES = ("hidden",)

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from flax import struct
 
 from seqjax import ops
-from seqjax.cell import Activation, Cell, GatedParams, check_activation, check_flag, gated_cell
+from seqjax.cell import Activation, Cell, GatedParams, gated_cell
+from seqjax.checks import check_activation, check_flag
 from seqjax.types import Array, Key
 
 GATES = ("reset", "update", "candidate")

@@ -10,16 +10,8 @@ import jax.numpy as jnp
 from flax import struct
 
 from seqjax import ops
-from seqjax.cell import (
-    Activation,
-    Cell,
-    GatedParams,
-    check_activation,
-    check_flag,
-    check_size,
-    gated_cell,
-    shown,
-)
+from seqjax.cell import Activation, Cell, GatedParams, gated_cell
+from seqjax.checks import check_activation, check_flag, check_size, shown
 from seqjax.types import Array, Key, Params
 
 NORM_EPSILON = 1e-5

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from flax import struct
 
 from seqjax import ops
-from seqjax.cell import Cell, check_key, check_size, kind_of, shown
+from seqjax.cell import Cell
+from seqjax.checks import check_key, check_size, kind_of, shown
 from seqjax.layers.layer import Layer
 from seqjax.layers.recurrent import as_layer
 from seqjax.types import Array, Carry, Key, Params

@@ -6,7 +6,8 @@ import jax.numpy as jnp
 from flax import struct
 
 from seqjax import ops
-from seqjax.cell import Activation, check_activation, check_flag, check_key, check_size
+from seqjax.cell import Activation
+from seqjax.checks import check_activation, check_flag, check_key, check_size
 from seqjax.layers.layer import Layer
 from seqjax.layers.pointwise import pointwise
 from seqjax.types import Array, Key

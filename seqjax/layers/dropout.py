@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from seqjax.cell import check_flag
+from seqjax.checks import check_flag
 from seqjax.layers import noise
 from seqjax.layers.layer import Layer
 from seqjax.layers.pointwise import pointwise

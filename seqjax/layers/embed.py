@@ -11,7 +11,7 @@ import numpy as np
 from flax import struct
 
 from seqjax import ops
-from seqjax.cell import as_array, check_key, check_size
+from seqjax.checks import as_array, check_key, check_size
 from seqjax.layers.layer import Layer
 from seqjax.layers.pointwise import pointwise
 from seqjax.types import Array, Key

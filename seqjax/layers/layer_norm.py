@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from seqjax import ops
-from seqjax.cell import check_key, check_size
+from seqjax.checks import check_key, check_size
 from seqjax.layers.layer import Layer
 from seqjax.layers.pointwise import pointwise
 from seqjax.types import Array, Key

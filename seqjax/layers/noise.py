@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from seqjax import ops
-from seqjax.cell import shown
+from seqjax.checks import shown
 from seqjax.types import Array, Carry, Key, PyTree
 
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from seqjax import ops
-from seqjax.cell import as_array, check_function, check_key, check_size, kind_of
+from seqjax.checks import as_array, check_function, check_key, check_size, kind_of
 from seqjax.layers.layer import Layer
 from seqjax.types import Array, Carry, Key, Params
 from seqjax.unroll import check_no_list, checked_lengths, checked_resets, sequence_shape

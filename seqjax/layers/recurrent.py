@@ -8,17 +8,8 @@ from typing import Any, cast
 import jax
 
 from seqjax import transforms
-from seqjax.cell import (
-    Affine,
-    Cell,
-    Gated,
-    check_cell,
-    check_flag,
-    check_key,
-    factory_hint,
-    kind_of,
-    restructured,
-)
+from seqjax.cell import Affine, Cell, Gated, check_cell, restructured
+from seqjax.checks import check_flag, check_key, factory_hint, kind_of
 from seqjax.layers import noise
 from seqjax.layers.layer import Layer
 from seqjax.types import Array, Carry, Key, Params, PyTree

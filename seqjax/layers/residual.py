@@ -8,7 +8,8 @@ from typing import Any
 import jax.numpy as jnp
 
 from seqjax import ops
-from seqjax.cell import Cell, as_array
+from seqjax.cell import Cell
+from seqjax.checks import as_array
 from seqjax.layers.layer import Layer
 from seqjax.layers.recurrent import as_layer
 from seqjax.types import Array, Carry, Key, Params

@@ -6,7 +6,8 @@ from typing import Any
 
 import jax
 
-from seqjax.cell import Cell, check_key, check_size, kind_of
+from seqjax.cell import Cell
+from seqjax.checks import check_key, check_size, kind_of
 from seqjax.layers.layer import Layer
 from seqjax.layers.recurrent import as_layer
 from seqjax.types import Carry, Key, Params

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from seqjax.cell import check_size
+from seqjax.checks import check_size
 from seqjax.layers.noise import check_rate
 from seqjax.tasks.head import Head, check_targets, checked_class_weights, nan_unless, projection
 from seqjax.types import Array

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from seqjax import ops
-from seqjax.cell import check_key, check_size
+from seqjax.checks import check_key, check_size
 from seqjax.tasks.head import Head, check_targets, nan_unless
 from seqjax.types import Array, Key
 

@@ -11,7 +11,7 @@ import numpy as np
 from flax import struct
 
 from seqjax import ops
-from seqjax.cell import check_key, check_size
+from seqjax.checks import check_key, check_size
 from seqjax.types import Array, Key, Params, PyTree
 
 

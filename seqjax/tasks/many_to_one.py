@@ -6,7 +6,8 @@ from typing import Any
 
 import jax
 
-from seqjax.cell import Cell, check_key
+from seqjax.cell import Cell
+from seqjax.checks import check_key
 from seqjax.layers import Layer, as_layer
 from seqjax.tasks.averages import averaged_loss, check_batch, check_head, checked_weights, valid_steps
 from seqjax.tasks.head import Head

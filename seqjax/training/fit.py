@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from seqjax.cell import check_size
+from seqjax.checks import check_size
 from seqjax.training.history import Log, Row, check_finite, columns
 from seqjax.training.progress import progress_bar
 from seqjax.training.state import TrainingState, copied

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from seqjax.cell import check_key
+from seqjax.checks import check_key
 from seqjax.tasks import Task
 from seqjax.types import Array, Carry, Key, Params, PyTree
 
