@@ -28,8 +28,9 @@ Activation: TypeAlias = Callable[[Array], Array]
 class Gated(NamedTuple):
     """One matrix product with the hidden vector, then gates that act on each row by itself.
 
-    Axes: `project` and `readout` take any leading axes (time included), so that they can run on a whole
-    sequence at once; the others see one instant, `[*B, ...]`.
+    Axes: `project`, `hidden`, `feedback` and `readout` take any leading axes, time included, so that they can
+    run on many steps at once; `gate` sees one instant, `[*B, ...]`, and treats each row by itself. The leaves
+    of a carry are floating.
 
     Attributes:
       project: `(params, x) -> x_part`, what the inputs contribute to the gates.

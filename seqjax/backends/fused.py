@@ -29,7 +29,8 @@ def fused(
     to first: it computes the gates' inputs of a chunk again in one product, walks back through the chunk with
     the vector-Jacobian product of `gate`, and sums the weight gradients of the chunk in one product each.
 
-    Reverse mode only: for forward mode or second derivatives use `scan`.
+    `jax.grad` and derivatives of that gradient work; forward mode (`jax.jvp`, `jax.jacfwd`) does not, because
+    a custom gradient has none: use `scan` for it.
 
     Args:
       cell: a cell with a `Gated` structure.

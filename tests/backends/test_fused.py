@@ -1,0 +1,50 @@
+"""What the fused gradient can and cannot do beyond the laws."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import seqjax as sj
+from seqjax.backends import fused
+from tests import laws
+
+CELL = sj.lstm(2, peepholes=True)
+
+
+def total(method, xs):
+    params, _, _ = laws.example(CELL, num_steps=4, batch_shape=(2,))
+    return jnp.sum(jnp.sin(sj.unroll(CELL, params, xs, method=method)[1]))
+
+
+def test_second_derivatives_are_those_of_scan(x64):
+    _, xs, _ = laws.example(CELL, num_steps=4, batch_shape=(2,))
+    wanted = jax.jit(jax.hessian(functools.partial(total, "scan")))(xs)
+    gradient = jax.grad(functools.partial(total, "fused"))
+    np.testing.assert_allclose(jax.jit(jax.jacfwd(gradient))(xs), wanted, atol=1e-12)
+    np.testing.assert_allclose(jax.jit(jax.jacrev(gradient))(xs), wanted, atol=1e-12)
+
+
+def test_forward_mode_is_an_error_and_not_a_wrong_number():
+    _, xs, _ = laws.example(CELL, num_steps=4, batch_shape=(2,))
+    with pytest.raises(TypeError, match="forward-mode"):
+        jax.jvp(functools.partial(total, "fused"), (jnp.asarray(xs),), (jnp.ones_like(xs),))
+
+
+@pytest.mark.parametrize("num_steps", [1, 7, 8, 9])
+def test_any_chunk_size_gives_the_same_gradient(num_steps, x64):
+    params, xs, carry = laws.example(CELL, num_steps=num_steps, batch_shape=(2,))
+
+    def gradient(chunk_size):
+        method = functools.partial(fused, chunk_size=chunk_size)
+
+        def loss(params):
+            return laws.reduced(sj.unroll(CELL, params, xs, carry=carry, method=method))
+
+        return jax.jit(jax.grad(loss))(params)
+
+    whole = gradient(None)
+    for chunk_size in (1, 3, 100):
+        laws.check(gradient(chunk_size), whole, 1e-12)
