@@ -84,7 +84,9 @@ class Batches(Iterator[Batch]):
         self._batch_size = whole_number(batch_size, "batch_size", 1)
         self._seed = whole_number(seed, "seed", 0)
         self._epochs = None if epochs is None else whole_number(epochs, "epochs", 0)
-        self._shuffle = bool(shuffle)
+        if not isinstance(shuffle, bool):
+            raise TypeError(f"shuffle is {shuffle!r}, expected True or False.")
+        self._shuffle = shuffle
         self._steps = targets_are == "steps"
         self._buckets = bucket_lengths(self._inputs.lengths, max_buckets)
         self._target_buckets = _target_buckets(self._targets, self._inputs.lengths, self._buckets)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import numbers
 import re
 from collections.abc import Hashable, Sequence
 from pathlib import Path
@@ -81,6 +82,7 @@ def split(
       `(training, held_out)`, each in the order of `dataset`.
 
     Raises:
+      TypeError: `dataset` holds no labelled texts, or `fraction` or `seed` is not a number.
       ValueError: `fraction` or `seed` is out of range.
 
     >>> few = LabelledTexts(["Yes!", "no", "YES", "so"], np.array([1, 0, 1, 0]), ("bad", "good"), "", "")
@@ -88,6 +90,8 @@ def split(
     >>> sorted(len(part.texts) for part in (training, held_out))
     [2, 2]
     """
+    if not isinstance(dataset, LabelledTexts):
+        raise TypeError(f"dataset is a {type(dataset).__name__}, expected LabelledTexts, such as tweets().")
     training, held_out = split_rows([_same_words(text) for text in dataset.texts], fraction, seed)
     return _take(dataset, training), _take(dataset, held_out)
 
@@ -106,12 +110,15 @@ def split_rows(
       The rows to learn from and the rows held out, both in increasing order.
 
     Raises:
+      TypeError: `fraction` or `seed` is not a number.
       ValueError: `fraction` or `seed` is out of range.
 
     >>> training, held_out = split_rows(["a", "b", "a", "c"], 0.5, seed=1)
     >>> sorted([*training.tolist(), *held_out.tolist()])
     [0, 1, 2, 3]
     """
+    if isinstance(fraction, bool) or not isinstance(fraction, numbers.Real):
+        raise TypeError(f"fraction is {fraction!r}, expected a share between 0 and 1 to hold out.")
     if not 0 < fraction < 1:
         raise ValueError(
             f"fraction is {fraction!r}, expected a share between 0 and 1 to hold out, such as 0.2."

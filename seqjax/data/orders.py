@@ -21,11 +21,16 @@ def permutation(count: int, *key: int) -> npt.NDArray[np.int64]:
     Returns:
       `[count]` integers, each of `0 ... count - 1` once.
 
+    Raises:
+      TypeError: `count` is not an integer.
+      ValueError: `count` is negative.
+
     >>> permutation(5, 0).tolist() == permutation(5, 0).tolist()
     True
     >>> sorted(permutation(5, 0, 1).tolist())
     [0, 1, 2, 3, 4]
     """
+    count = whole_number(count, "count", 0)
     draws = np.random.PCG64(np.random.SeedSequence(key)).random_raw(count)
     return np.argsort(draws, kind="stable").astype(np.int64)
 

@@ -154,6 +154,7 @@ def checked_class_weights(class_weights: Any, shapes: tuple[tuple[int, ...], ...
       A numpy array of floats, or `None`.
 
     Raises:
+      TypeError: if they are not numbers.
       ValueError: if the shape is none of those, or a weight is negative or not finite.
 
     Example:
@@ -163,7 +164,10 @@ def checked_class_weights(class_weights: Any, shapes: tuple[tuple[int, ...], ...
     """
     if class_weights is None:
         return None
-    weights = np.asarray(class_weights, float)
+    try:
+        weights = np.asarray(class_weights, float)
+    except ValueError as error:
+        raise TypeError(f"class_weights is {class_weights!r}, expected numbers, one a class.") from error
     if weights.shape not in shapes:
         expected = " or ".join(map(str, shapes))
         raise ValueError(f"class_weights has shape {weights.shape}, expected {expected}: one weight a class.")

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 
 from seqjax.cell import Cell
-from seqjax.checks import check_key
+from seqjax.checks import check_key, check_size
 from seqjax.layers import Layer, as_layer
 from seqjax.tasks.averages import averaged_loss, check_batch, check_head, checked_weights, valid_steps
 from seqjax.tasks.head import Head
@@ -66,6 +66,7 @@ def many_to_one(network: Layer | Cell, head: Head, *, pooling: str | Pooling = "
 
     def init(key: Key, input_size: int) -> TaskParams:
         check_key(key)
+        check_size("input_size", input_size)
         network_key, head_key, pooling_key = jax.random.split(key, 3)
         features = layer.output_size(input_size)
         return TaskParams(

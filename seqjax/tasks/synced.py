@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from seqjax.cell import Cell
-from seqjax.checks import check_key
+from seqjax.checks import check_key, check_size
 from seqjax.layers import Layer, as_layer
 from seqjax.tasks.averages import averaged_loss, check_batch, check_head, checked_weights, valid_steps
 from seqjax.tasks.head import Head
@@ -59,6 +59,7 @@ def synced(network: Layer | Cell, head: Head) -> Task:
 
     def init(key: Key, input_size: int) -> TaskParams:
         check_key(key)
+        check_size("input_size", input_size)
         network_key, head_key = jax.random.split(key)
         return TaskParams(
             network=layer.init(network_key, input_size),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from seqjax.checks import check_size
+from seqjax.checks import check_function, check_size, kind_of
 from seqjax.training.history import Log, Row, check_finite, columns
 from seqjax.training.progress import progress_bar
 from seqjax.training.state import TrainingState, copied
@@ -87,7 +87,8 @@ def fit(
         Training goes on for at most `log_every` steps before that is seen.
       ValueError: if an argument is out of range, `batches` is empty or an iterator that would have to be
         passed over twice, or the validation has no such metric.
-      TypeError: if `batches` cannot be iterated over.
+      TypeError: if `state` is no state, `batches` cannot be iterated over, or `validate` or `callback` cannot
+        be called.
       ImportError: if `progress` is asked for and the package `rich` is missing.
 
     Example:
@@ -103,6 +104,11 @@ def fit(
       >>> bool(result.history["loss"][-1] < result.history["loss"][0])
       True
     """
+    if not isinstance(state, TrainingState):
+        raise TypeError(f"state is {kind_of(state)}, expected a TrainingState, as init_state makes it.")
+    for name, function in {"validate": validate, "callback": callback}.items():
+        if function is not None:
+            check_function(name, function)
     passes, epochs = _passes(batches, steps, epochs)
     limits = {"steps": steps, "epochs": epochs, "validate_every": validate_every, "patience": patience}
     for name, limit in {**limits, "log_every": log_every}.items():

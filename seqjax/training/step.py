@@ -7,6 +7,7 @@ from collections.abc import Callable
 import jax
 import optax
 
+from seqjax.checks import check_flag
 from seqjax.tasks import LossAux
 from seqjax.training.state import TrainingState, check_optimizer
 from seqjax.types import Array, Batch, Params
@@ -46,7 +47,7 @@ def make_step(loss: Loss, optimizer: optax.GradientTransformation, *, carry_over
       (the global norm, before the optimizer clips), and `count`, the sum of the weights.
 
     Raises:
-      TypeError: if `loss` cannot be called or `optimizer` is no optimizer.
+      TypeError: if `loss` cannot be called, `optimizer` is no optimizer or `carry_over` no boolean.
 
     Example:
       >>> import seqjax as sj, jax.numpy as jnp
@@ -62,6 +63,7 @@ def make_step(loss: Loss, optimizer: optax.GradientTransformation, *, carry_over
     if not callable(loss):
         raise TypeError(f"loss is a {type(loss).__name__}, expected a function such as task.loss.")
     check_optimizer(optimizer)
+    check_flag("carry_over", carry_over)
     # Optimizers that look at the loss, such as reduce_on_plateau, are given it; others ignore it.
     update = optax.with_extra_args_support(optimizer).update
 

@@ -17,6 +17,11 @@ def batches(inputs=EXAMPLES, targets=None, **options):
 
 # fmt: off
 DATA = table(
+    ("batches shuffle", batches(shuffle="no"), TYPE, "shuffle | 'no' | True or False"),
+    ("split fraction word", lambda: data.split(TEXTS, "half"), TYPE, "fraction | 'half' | between 0 and 1"),
+    ("split list", lambda: data.split(["a"]), TYPE, "dataset | a list | LabelledTexts"),
+    ("permutation negative", lambda: data.permutation(-1), VALUE, "count | -1 | at least 0"),
+    ("permutation float", lambda: data.permutation(2.5), TYPE, "count | 2.5 | an integer"),
     ("words one text", lambda: data.words("a b"), TYPE, "texts | one string | put it in a list"),
     ("words numbers", lambda: data.words(["a", 3]), TYPE, "texts[1] | type int | expected str"),
     ("words min_count", lambda: data.words(["a"], min_count=0), VALUE, "min_count | 0 | at least 1"),
