@@ -20,7 +20,7 @@ import optax
 from seqjax import data, layers, tasks, training
 from seqjax.data import LabelledTexts, Vocabulary
 from seqjax.recipes import runs
-from seqjax.recipes.naive_bayes import naive_bayes
+from seqjax.recipes.naive_bayes import tuned_naive_bayes
 from seqjax.recipes.options import CELLS, METHODS, option
 from seqjax.tasks import Task
 from seqjax.types import Array, Batch, Params
@@ -117,7 +117,7 @@ def train(options: Options, folder: Path) -> dict[str, float]:
     )
 
     shares = probabilities(task, fit.best, vocabulary, held_out.texts)
-    results = _results(shares, fitted, held_out)
+    results = _results(shares, fitted, validation, held_out)
     texts_kept = {"vocabulary": vocabulary.to_json()}
     runs.save_run(folder, "sentiment", options, fit.best, results=results, **texts_kept)
     _draw(folder / "curve.png", fit, batches.batches_per_epoch)
@@ -210,13 +210,15 @@ def _hiding(loss: Callable, rate: float) -> Callable:
     return hiding
 
 
-def _results(shares: np.ndarray, fitted: LabelledTexts, held_out: LabelledTexts) -> dict[str, float]:
+def _results(
+    shares: np.ndarray, fitted: LabelledTexts, validation: LabelledTexts, held_out: LabelledTexts
+) -> dict[str, float]:
     def accuracy(labels: np.ndarray | int) -> float:
         return float(np.mean(labels == held_out.labels))
 
     return {
         "majority": accuracy(int(np.bincount(fitted.labels).argmax())),
-        "naive_bayes": accuracy(naive_bayes(fitted.texts, fitted.labels, held_out.texts)),
+        "naive_bayes": accuracy(tuned_naive_bayes(fitted, validation, held_out.texts)),
         "one_network": float(np.mean([accuracy(member.argmax(axis=-1)) for member in shares])),
         "ensemble": accuracy(shares.mean(axis=0).argmax(axis=-1)),
     }
