@@ -9,17 +9,21 @@ from seqjax.data.errors import DataError, UnreachableError
 from seqjax.data.orders import permutation
 from seqjax.data.padding import bucket_lengths, pad
 from seqjax.data.plans import Plan
+from seqjax.data.series import Series, co2, earthquakes, geyser, nile, sunspots
 from seqjax.data.streams import chunks
 from seqjax.data.tokens import split_words
 from seqjax.data.vocabulary import Vocabulary, byte_pairs, characters, utf8, words
+from seqjax.data.yeast_chromosomes import Chromosome, yeast
 
 __all__ = [
     "ARCHIVES",
     "Archive",
     "Batches",
+    "Chromosome",
     "DataError",
     "LabelledTexts",
     "Plan",
+    "Series",
     "UnreachableError",
     "Vocabulary",
     "bucket_lengths",
@@ -27,14 +31,20 @@ __all__ = [
     "cache_folder",
     "characters",
     "chunks",
+    "co2",
+    "earthquakes",
     "fetch",
+    "geyser",
     "movie_snippets",
+    "nile",
     "pad",
     "permutation",
     "split",
     "split_rows",
     "split_words",
+    "sunspots",
     "tweets",
     "utf8",
     "words",
+    "yeast",
 ]

