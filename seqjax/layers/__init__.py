@@ -6,6 +6,7 @@ from seqjax.layers.bidirectional import (
     bidirectional,
     streaming_step,
 )
+from seqjax.layers.delay_line import DelayLineParams, delay_line
 from seqjax.layers.dense import DenseParams, dense
 from seqjax.layers.dropout import dropout
 from seqjax.layers.embed import EmbedParams, embed
@@ -20,12 +21,14 @@ from seqjax.layers.summary import summary
 __all__ = [
     "BidirectionalCarry",
     "BidirectionalParams",
+    "DelayLineParams",
     "DenseParams",
     "EmbedParams",
     "Layer",
     "LayerNormParams",
     "as_layer",
     "bidirectional",
+    "delay_line",
     "dense",
     "dropout",
     "embed",
