@@ -1,6 +1,7 @@
 """Array operations that cells, backends and layers share."""
 
 from seqjax.ops.initializers import default_dtype, input_kernel, learned_carry, recurrent_kernel
+from seqjax.ops.least_squares import LeastSquares, back_substitute, dependent_columns, least_squares, qr
 from seqjax.ops.prefix_scan import prefix_scan
 from seqjax.ops.products import accumulation_dtype, product
 from seqjax.ops.ragged import (
@@ -14,16 +15,21 @@ from seqjax.ops.ragged import (
 from seqjax.ops.summation import compensated_sum
 
 __all__ = [
+    "LeastSquares",
     "accumulation_dtype",
+    "back_substitute",
     "boundaries_backward",
     "compensated_sum",
     "default_dtype",
+    "dependent_columns",
     "expand_like",
     "input_kernel",
     "learned_carry",
+    "least_squares",
     "length_mask",
     "prefix_scan",
     "product",
+    "qr",
     "recurrent_kernel",
     "reverse",
     "select",
