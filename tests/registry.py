@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 import seqjax as sj
-from seqjax import layers
+from seqjax import layers, memoryless
 from seqjax.cells import LSTMCarry
 
 CELLS = {
@@ -100,6 +100,14 @@ LAYERS = {
     "dense": layers.dense(2, jnp.tanh),
     "layer_norm": layers.layer_norm(),
     "embed": layers.embed(VOCABULARY, 2),
+    "delay_line": layers.delay_line(3, dilation=2),
+    "delay_line_zeros": layers.delay_line(2, initial_window="zeros"),
+    "tdnn": memoryless.tdnn(2, (3,), 2, dilation=2),
+    "ar": memoryless.ar.layer(2, 2),
+    "ar_simulating": memoryless.ar.layer(2, 2, feedback="own"),
+    "narx": memoryless.narx(2, 3, (3,), 2),
+    "narx_alone": memoryless.narx(0, 3, (), INPUT_SIZE),
+    "narx_simulating": memoryless.narx(2, 2, (3,), 2, feedback="own"),
     "dropout": layers.dropout(0.5),
     "dropout_over_time": layers.dropout(0.5, shared_over_time=True),
     "nested": layers.stack(
