@@ -1,0 +1,285 @@
+"""The Kalman filter."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from seqjax import ops
+from seqjax.ops.small_matrices import product, solve_triangular
+from seqjax.statespace.lds import associative
+from seqjax.statespace.lds.beliefs import LDSBelief, LDSFiltered
+from seqjax.statespace.lds.checks import Evidence, checked_problem
+from seqjax.statespace.lds.conditioning import Update, condition, predict, update
+from seqjax.statespace.lds.model import Model, Observations, diffuse_scale, model_of, over_time, unlanes
+from seqjax.statespace.lds.params import LDSParams
+from seqjax.statespace.lds.steady import steady_factor
+from seqjax.types import Array
+
+
+class Filtering(NamedTuple):
+    """What filtering gives in lanes, for the smoother to go on from.
+
+    Attributes:
+      predicted: `[N, N, T, B]`, factors.
+      update: what each step's observations do.
+      predicted_mean: `[N, T, B]`.
+      residuals: `[M, T, B]`, whitened.
+      mean: `[N, T, B]`.
+      log_normalizer: `[B]`.
+      carry_mean: `[N, B]`.
+      carry_factor: `[N, N, B]`.
+    """
+
+    predicted: Array
+    update: Update
+    predicted_mean: Array
+    residuals: Array
+    mean: Array
+    log_normalizer: Array
+    carry_mean: Array
+    carry_factor: Array
+
+
+def filter(
+    params: LDSParams,
+    ys: Any,
+    *,
+    inputs: Any = None,
+    observed: Any = None,
+    carry: LDSBelief | None = None,
+    lengths: Any = None,
+    method: str = "scan",
+) -> LDSFiltered:
+    """The belief about each state given the observations so far (Kalman, 1960).
+
+    Equations: with predicted mean `m` and covariance `P`, emission `H` and noise `R` (Särkkä, 2013, equations
+      4.20 and 4.21),
+
+    - `S = H P H' + R`, `gain = P H' S^-1`, filtered mean `m + gain (y - H m - offset)`, covariance
+      `P - gain S gain'`;
+    - next predicted mean `F filtered mean + drift`, covariance `F filtered covariance F' + Q`.
+
+    Covariances are held as factors throughout, so that none loses its positivity, in float32 either.
+
+    *Diffuse states* start with the standard deviation 1 / eps of the dtype in place of an infinite one, and
+    its logarithm, once for each diffuse state, is added to the log-likelihood. That is the limit of
+    `log p(ys) + log(kappa) / 2` a diffuse state for a variance `kappa` that goes to infinity: the diffuse
+    likelihood of de Jong (1991) and of Durbin & Koopman (2012, section 7.2.2).
+
+    Args:
+      params: the parameters. What is given one a step has `T` entries.
+      ys: `[T, *B, M]` observations. What is not observed, or stands at and after the length, is never read.
+      inputs: `[T, *B, U]`; `None` where the params read none.
+      observed: `[T, *B]` or `[T, *B, M]` booleans, whether a step or an entry of it is observed; `None` if
+        all are.
+      carry: the belief about the first step, such as the carry of the steps before; `None` for that of the
+        params.
+      lengths: `[*B]` integers from 0 to `T`; `None` if every row has `T` steps.
+      method: `"scan"` goes step by step; `"associative"` takes products in parallel over time (Särkkä &
+        García-Fernández, 2021, in the square-root form of Yaghoobi et al., 2022), which pays on a GPU;
+        `"steady"` uses the gain of `steady_state` from the first step on, as if the system had been observed
+        for long before: exact later on, and only for matrices that do not vary and observations that are
+        complete.
+
+    Returns:
+      `LDSFiltered`, whose carry goes on where this stops: in pieces or in one, the result is the same.
+
+    Raises:
+      TypeError: if a type or dtype does not fit.
+      ValueError: if a shape, a value in `lengths` or the method does not fit.
+
+    Example:
+      >>> from seqjax.statespace import lds
+      >>> level = lds.params(
+      ...     dynamics=[[1.0]],
+      ...     dynamics_covariance=[[1.0]],
+      ...     emission=[[1.0]],
+      ...     emission_covariance=[[2.0]],
+      ...     initial_covariance=[[2.0]],
+      ... )
+      >>> filtered = filter(level, jnp.array([[4.0], [0.0]]), observed=jnp.array([True, False]))
+      >>> filtered.mean.round(3).tolist(), (filtered.cholesky[:, 0, 0] ** 2).round(3).tolist()
+      ([[2.0], [2.0]], [1.0, 2.0])
+    """
+    evidence = checked_problem(params, ys, inputs, observed, carry, lengths, method)
+    return _filter(params, evidence, method)
+
+
+def log_normalizer(
+    params: LDSParams,
+    ys: Any,
+    *,
+    inputs: Any = None,
+    observed: Any = None,
+    carry: LDSBelief | None = None,
+    lengths: Any = None,
+    method: str = "scan",
+) -> Array:
+    """The log-likelihood of observations.
+
+    Equation: `sum_t log N(y_t; H m_t + offset, S_t)` with the predicted means and covariances of `filter`.
+      The terms are added with compensation, so that a long float32 sum keeps its digits.
+
+    Args:
+      params: the parameters.
+      ys: `[T, *B, M]` observations.
+      inputs: as for `filter`.
+      observed: as for `filter`.
+      carry: as for `filter`.
+      lengths: as for `filter`.
+      method: as for `filter`.
+
+    Returns:
+      `[*B]`; zero where nothing is observed. `filter` tells the convention for diffuse states.
+
+    Raises:
+      TypeError: if a type or dtype does not fit.
+      ValueError: if a shape, a value in `lengths` or the method does not fit.
+
+    Example:
+      >>> from seqjax.statespace import lds
+      >>> level = lds.params(
+      ...     dynamics=[[1.0]],
+      ...     dynamics_covariance=[[1.0]],
+      ...     emission=[[1.0]],
+      ...     emission_covariance=[[2.0]],
+      ...     initial_covariance=[[2.0]],
+      ... )
+      >>> log_normalizer(level, jnp.array([[2.0]])).round(3).tolist()  # log N(2; 0, 4)
+      -2.11...
+    """
+    evidence = checked_problem(params, ys, inputs, observed, carry, lengths, method)
+    return _log_normalizer(params, evidence, method)
+
+
+@partial(jax.jit, static_argnames="method")
+def _filter(params: LDSParams, evidence: Evidence, method: str) -> LDSFiltered:
+    model, observations = model_of(params, evidence)
+    filtering = filter_lanes(params, evidence, model, observations, method)
+    return filtered_of(filtering, evidence)
+
+
+@partial(jax.jit, static_argnames="method")
+def _log_normalizer(params: LDSParams, evidence: Evidence, method: str) -> Array:
+    model, observations = model_of(params, evidence)
+    filtering = filter_lanes(params, evidence, model, observations, method)
+    return filtering.log_normalizer.reshape(evidence.ys.shape[1:-1])
+
+
+def filter_lanes(
+    params: LDSParams, evidence: Evidence, model: Model, observations: Observations, method: str
+) -> Filtering:
+    """TODO."""
+    num_steps = evidence.ys.shape[0]
+    means_of = associative.predicted_means if method == "associative" else predicted_means
+    if method == "steady":
+        factors = predicted = steady_factor(model.dynamics, model.noise, model.emission)
+    else:
+        factors = (associative.predicted_factors if method == "associative" else predicted_factors)(
+            model, num_steps
+        )
+        predicted = factors[..., :-1, :]
+    updates = update(predicted, model.emission)
+    carry_mean, predicted_mean = means_of(model, observations, updates.gain, num_steps)
+    residuals = observations.values - product(model.emission, predicted_mean)
+    normalizer = _log_normalizer_of(updates, residuals, observations)
+    if evidence.carry is None and params.diffuse is not None:
+        normalizer = normalizer + sum(params.diffuse) * math.log(diffuse_scale(normalizer.dtype))
+    return Filtering(
+        predicted=predicted,
+        update=updates,
+        predicted_mean=predicted_mean,
+        residuals=residuals,
+        mean=predicted_mean + product(updates.gain, residuals),
+        log_normalizer=normalizer,
+        carry_mean=carry_mean,
+        carry_factor=_at_the_end(factors, evidence.lengths),
+    )
+
+
+def predicted_factors(model: Model, num_steps: int) -> Array:
+    """TODO."""
+
+    def step(factor: Array, inputs: Any) -> tuple[Array, Array]:
+        dynamics, noise, emission, active = inputs
+        filtered = condition(product(emission, factor), factor).rows
+        predicted = predict(dynamics, filtered, noise)
+        if active is not None:
+            predicted = jnp.where(active, predicted, factor)
+        return predicted, factor
+
+    size = jnp.broadcast_shapes(*(leaf.shape[-1:] for leaf in model if leaf is not None))
+    start = jnp.broadcast_to(model.start, model.start.shape[:2] + size)
+    last, factors = over_time(step, start, model[1:], num_steps)
+    return jnp.concatenate([factors, last[:, :, None]], axis=2)
+
+
+def predicted_means(
+    model: Model, observations: Observations, gain: Array, num_steps: int
+) -> tuple[Array, Array]:
+    """TODO."""
+
+    def step(mean: Array, inputs: Any) -> tuple[Array, Array]:
+        dynamics, emission, drift, values, valid, gain = inputs
+        filtered = mean + product(gain, values - product(emission, mean))
+        predicted = product(dynamics, filtered) + drift
+        if valid is not None:
+            predicted = jnp.where(valid, predicted, mean)
+        return predicted, mean
+
+    inputs = (
+        model.dynamics,
+        model.emission,
+        observations.drift,
+        observations.values,
+        observations.valid,
+        gain,
+    )
+    return over_time(step, observations.start, inputs, num_steps)
+
+
+def _log_normalizer_of(updates: Update, residuals: Array, observations: Observations) -> Array:
+    innovations = solve_triangular(updates.lower, residuals)
+    terms = jnp.log(updates.variances) + innovations**2 / updates.variances
+    terms = observations.log_scale - 0.5 * jnp.sum(terms, axis=0)
+    if observations.valid is not None:
+        terms = jnp.where(observations.valid, terms, 0)
+    return ops.compensated_sum(jnp.broadcast_to(terms, residuals.shape[1:]))
+
+
+def _at_the_end(factors: Array, lengths: Array | None) -> Array:
+    if lengths is None or factors.shape[-2] == 1:
+        return factors[..., -1, :]
+    lengths = lengths.reshape(-1)
+    if factors.shape[-1] == 1:
+        return factors[..., 0][..., lengths]
+    return jnp.take_along_axis(factors, lengths[None, None, None], axis=2)[:, :, 0]
+
+
+def filtered_of(filtering: Filtering, evidence: Evidence) -> LDSFiltered:
+    """TODO."""
+    num_steps, *batch = evidence.ys.shape[:-1]
+    batch_shape = tuple(batch)
+
+    def out(leaf: Array) -> Array:
+        leaf = unlanes(leaf, num_steps, batch_shape)
+        if evidence.lengths is None:
+            return leaf
+        return ops.zero_padding(leaf, ops.length_mask(evidence.lengths, num_steps))
+
+    return LDSFiltered(
+        mean=out(filtering.mean),
+        cholesky=out(filtering.update.filtered),
+        predicted_mean=out(filtering.predicted_mean),
+        predicted_cholesky=out(filtering.predicted),
+        log_normalizer=filtering.log_normalizer.reshape(batch_shape),
+        carry=LDSBelief(
+            mean=unlanes(filtering.carry_mean[..., None, :], 1, batch_shape)[0],
+            cholesky=unlanes(filtering.carry_factor[..., None, :], 1, batch_shape)[0],
+        ),
+    )
