@@ -15,6 +15,7 @@ import seqjax as sj
 from tests.bad_calls.cells import CELLS, UNROLLS, unroll_with
 from tests.bad_calls.datasets import DATA
 from tests.bad_calls.learning import TASKS
+from tests.bad_calls.readers import READERS
 from tests.bad_calls.sequence_layers import LAYERS
 from tests.bad_calls.shared import COMMON
 from tests.bad_calls.values import (
@@ -39,6 +40,7 @@ STATIC = [
     *CELLS,
     *(Bad(name, functools.partial(unroll_with, changes), *row) for name, (changes, *row) in UNROLLS.items()),
     *DATA,
+    *READERS,
 ]
 BAD_CALLS = [*STATIC, *LAYERS, *TASKS]
 

@@ -9,11 +9,13 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import seqjax.data as sjd
 from seqjax.data import archives
+from seqjax.data.members import read_members
 
 
 def tar_bytes(files: dict[str, bytes]) -> bytes:
@@ -42,6 +44,17 @@ def make_tar() -> Callable[[dict[str, bytes]], bytes]:
 @pytest.fixture
 def make_zip() -> Callable[[dict[str, bytes]], bytes]:
     return zip_bytes
+
+
+@pytest.fixture
+def offer(monkeypatch: pytest.MonkeyPatch) -> Callable[[ModuleType, dict[str, bytes]], None]:
+    """Has a reader find these files in its archives, by the patterns that it declares."""
+
+    def offer(reader: ModuleType, files: dict[str, bytes]) -> None:
+        archive = zip_bytes(files)
+        monkeypatch.setattr(reader, "fetch", lambda wanted, **_: read_members(archive, wanted.members))
+
+    return offer
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import zipfile
 
 import pytest
 
+import seqjax.data as sjd
 from seqjax.data.errors import DataError
 from seqjax.data.members import is_safe, read_members
 
@@ -67,6 +68,17 @@ def test_paths_that_leave_the_folder_are_refused(name, pattern, strip, form, req
     data = request.getfixturevalue(form)({name: b"boo"})
     with pytest.raises(DataError, match="leads outside"):
         read_members(data, [pattern], strip=strip)
+
+
+@pytest.mark.parametrize("name", sjd.ARCHIVES)
+def test_no_declared_pattern_lets_a_path_leave_its_folder(name, make_zip):
+    for pattern in sjd.ARCHIVES[name].members:
+        outer = pattern.split("!/")[0].split("/")
+        for place, part in enumerate(outer):
+            evil = "/".join([*outer[:place], "..", *outer[place + 1 :]])
+            expected = "leads outside" if part == "*" else "no member"
+            with pytest.raises(DataError, match=expected):
+                read_members(make_zip({evil: b"boo"}), [pattern])
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
