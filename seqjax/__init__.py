@@ -1,6 +1,6 @@
 """Sequence models for JAX: cells, layers and filters as pure functions over explicit parameters."""
 
-from seqjax import data, interop, tasks, training
+from seqjax import data, interop, memoryless, tasks, training
 from seqjax.cell import Affine, Cell, Gated, GatedParams, gated_cell, step_of
 from seqjax.cells import (
     ContextCarry,
@@ -18,7 +18,9 @@ from seqjax.cells import (
 )
 from seqjax.layers import (
     Layer,
+    attention,
     bidirectional,
+    delay_line,
     dense,
     dropout,
     embed,
@@ -47,8 +49,10 @@ __all__ = [
     "LSTMNorm",
     "LSTMParams",
     "Layer",
+    "attention",
     "bidirectional",
     "data",
+    "delay_line",
     "dense",
     "dropout",
     "elman",
@@ -62,6 +66,7 @@ __all__ = [
     "layer_norm",
     "lstm",
     "masked",
+    "memoryless",
     "minimal_gated_unit",
     "recurrent",
     "recurrent_dropout",

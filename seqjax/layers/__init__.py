@@ -1,5 +1,6 @@
 """Layers: whole sequences in, whole sequences out, one idea a file, each a factory that returns a `Layer`."""
 
+from seqjax.layers import attention
 from seqjax.layers.bidirectional import (
     BidirectionalCarry,
     BidirectionalParams,
@@ -27,6 +28,7 @@ __all__ = [
     "Layer",
     "LayerNormParams",
     "as_layer",
+    "attention",
     "bidirectional",
     "delay_line",
     "dense",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from seqjax import ops
+from seqjax.ops.softmax import masked_softmax
 from seqjax.types import Array, Key, Params
 
 
@@ -57,13 +57,7 @@ def _max(params: Params, ys: Array, valid: Array) -> Array:
 
 def _attention(query: Array, ys: Array, valid: Array) -> Array:
     scores = ops.product(ys, query, name="ys") / jnp.sqrt(query.shape[0]).astype(ys.dtype)
-    peak = jnp.max(jnp.where(valid, scores, -jnp.inf), axis=0, initial=-jnp.inf)
-    # Selected before the exponential and after it: a padded score over the peak would overflow, and the
-    # gradient of what overflowed is NaN even where it is not used.
-    above = jnp.where(valid, scores - jax.lax.stop_gradient(peak), 0)
-    shares = jnp.where(valid, jnp.exp(above), 0)
-    total = jnp.sum(shares, axis=0)
-    shares = shares / jnp.where(total > 0, total, 1)
+    shares = masked_softmax(scores, valid, axis=0)
     return jnp.sum(shares[..., None] * ops.zero_padding(ys, valid), axis=0)
 
 
