@@ -30,15 +30,65 @@ def check_batch(batch: Any) -> None:
       Traceback (most recent call last):
       TypeError: batch is a tuple, expected seqjax.Batch(inputs=..., targets=...).
     """
-    if not isinstance(batch, Batch):
-        raise TypeError(f"batch is a {type(batch).__name__}, expected seqjax.Batch(inputs=..., targets=...).")
-    if batch.targets is None:
-        raise ValueError("batch.targets is None, expected what the task predicts: Batch(inputs, targets).")
+    _check_targets(batch)
     if batch.target_lengths is not None:
         raise ValueError(
             "batch.target_lengths is given, but the targets of this task have no time of their own: "
             "put the valid steps in batch.lengths, and leave target_lengths out."
         )
+
+
+def check_target_sequences(batch: Any, *, timeless: bool = False) -> None:
+    """Refuses what is not a batch whose targets are sequences of their own.
+
+    Args:
+      batch: the argument of that name.
+      timeless: whether the inputs have no time axis, and so no lengths.
+
+    Raises:
+      TypeError: if it is not a `Batch`.
+      ValueError: if it has no targets, `resets`, or lengths of inputs that have no time.
+
+    Example:
+      >>> check_target_sequences(Batch([1], [2], resets=[True]))
+      Traceback (most recent call last):
+      ValueError: batch.resets is given, but each row of this task is one sequence: leave resets out.
+    """
+    _check_targets(batch)
+    if batch.resets is not None:
+        raise ValueError(
+            "batch.resets is given, but each row of this task is one sequence: leave resets out."
+        )
+    if timeless:
+        check_timeless(batch)
+
+
+def check_timeless(batch: Batch) -> None:
+    """Refuses lengths and resets of inputs that have no time.
+
+    Args:
+      batch: a batch.
+
+    Raises:
+      ValueError: if one of them is given.
+
+    Example:
+      >>> check_timeless(Batch([1], [2], lengths=[1]))
+      Traceback (most recent call last):
+      ValueError: batch.lengths is given, but inputs of this task have no time axis, [*B, D]: leave it out.
+    """
+    for name in ("lengths", "resets"):
+        if getattr(batch, name) is not None:
+            raise ValueError(
+                f"batch.{name} is given, but inputs of this task have no time axis, [*B, D]: leave it out."
+            )
+
+
+def _check_targets(batch: Any) -> None:
+    if not isinstance(batch, Batch):
+        raise TypeError(f"batch is a {type(batch).__name__}, expected seqjax.Batch(inputs=..., targets=...).")
+    if batch.targets is None:
+        raise ValueError("batch.targets is None, expected what the task predicts: Batch(inputs, targets).")
 
 
 def check_head(head: Any) -> None:
@@ -84,6 +134,32 @@ def valid_steps(lengths: Any, num_steps: int, batch_shape: tuple[int, ...]) -> A
     if lengths is None:
         return jnp.ones((num_steps, *batch_shape), bool)
     return ops.length_mask(checked_lengths(lengths, num_steps, batch_shape), num_steps)
+
+
+def valid_targets(target_lengths: Any, num_steps: int, batch_shape: tuple[int, ...]) -> Array:
+    """Which targets lie before their length, all of them where there are no lengths.
+
+    Args:
+      target_lengths: `[*B]` integers, or `None`.
+      num_steps: `T'`.
+      batch_shape: the shape of `*B`.
+
+    Returns:
+      `[T', *B]` booleans.
+
+    Raises:
+      TypeError: if they are not integers.
+      ValueError: if their shape or a value does not fit.
+
+    Example:
+      >>> valid_targets([1, 3], 2, (2,))
+      Traceback (most recent call last):
+      ValueError: target_lengths has the value 3 at (1,), expected 0 to 2, the number of steps. Cut or pad ...
+    """
+    try:
+        return valid_steps(target_lengths, num_steps, batch_shape)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"target_{error}".replace("xs", "targets")) from None
 
 
 def checked_weights(weights: Any, shapes: tuple[tuple[int, ...], ...]) -> Array:

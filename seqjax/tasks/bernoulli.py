@@ -13,7 +13,7 @@ from flax import struct
 from seqjax.checks import check_size
 from seqjax.layers.noise import check_rate
 from seqjax.tasks.head import Head, check_targets, checked_class_weights, nan_unless, projection
-from seqjax.types import Array
+from seqjax.types import Array, Key
 
 
 @struct.dataclass
@@ -55,7 +55,7 @@ def bernoulli(
 
     Returns:
       A `Head` with `HeadParams`. Outputs are logits `[..., M]`, targets booleans or numbers from 0 to 1
-      `[..., M]`, predictions a `BernoulliPrediction`.
+      `[..., M]`, predictions a `BernoulliPrediction`, samples ones and zeros.
 
     Raises:
       ValueError: if an argument is out of range. `loss` raises it for a target outside 0 to 1 whose value is
@@ -103,7 +103,15 @@ def bernoulli(
         predict=predict,
         metrics=metrics,
         derived=lambda averages: {},
+        sample=_sample,
     )
+
+
+def _sample(key: Key | None, prediction: BernoulliPrediction) -> Array:
+    """Ones and zeros, drawn or the more probable; NaN where a probability is."""
+    drawn = prediction.labels if key is None else jax.random.bernoulli(key, prediction.probabilities)
+    logits = prediction.logits
+    return jnp.where(jnp.isnan(logits), jnp.nan, drawn).astype(logits.dtype)
 
 
 def _probabilities(targets: Any, logits: Array) -> Array:

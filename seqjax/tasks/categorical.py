@@ -13,7 +13,7 @@ from flax import struct
 from seqjax.checks import check_size
 from seqjax.layers.noise import check_rate
 from seqjax.tasks.head import Head, check_targets, checked_class_weights, nan_unless, projection
-from seqjax.types import Array
+from seqjax.types import Array, Key
 
 
 @struct.dataclass
@@ -56,7 +56,7 @@ def categorical(
 
     Returns:
       A `Head` with `HeadParams`. Outputs are logits `[..., K]`, targets integer labels `[...]` from 0 to
-      `K - 1`, predictions a `CategoricalPrediction`.
+      `K - 1`, predictions a `CategoricalPrediction`, samples int32 labels, -1 where probabilities are NaN.
 
     Raises:
       ValueError: if an argument is out of range. `loss` raises it for a label outside 0 to `K - 1` whose
@@ -106,7 +106,23 @@ def categorical(
     def derived(averages: dict[str, Array]) -> dict[str, Array]:
         return {"perplexity": jnp.exp(averages["cross_entropy"])}
 
-    return Head(init=init, outputs=outputs, loss=loss, predict=predict, metrics=metrics, derived=derived)
+    return Head(
+        init=init,
+        outputs=outputs,
+        loss=loss,
+        predict=predict,
+        metrics=metrics,
+        derived=derived,
+        sample=_sample,
+    )
+
+
+def _sample(key: Key | None, prediction: CategoricalPrediction) -> Array:
+    """A label drawn, or the most probable one; -1, which is none, where probabilities are NaN."""
+    logits = prediction.logits
+    drawn = prediction.labels if key is None else jax.random.categorical(key, logits)
+    known = jnp.isfinite(jax.nn.logsumexp(logits, axis=-1))
+    return jnp.where(known, drawn, -1).astype(jnp.int32)
 
 
 def _labels(targets: Any, logits: Array) -> tuple[Array, Array]:

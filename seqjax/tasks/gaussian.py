@@ -6,6 +6,7 @@ import math
 import numbers
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import struct
 
@@ -74,7 +75,6 @@ def gaussian(features: int, *, scale: str | float = "predicted") -> Head:
       TypeError: if `features` is not an integer or `scale` neither a word nor a number.
 
     Example:
-      >>> import jax
       >>> head = gaussian(1, scale=1.0)
       >>> params = head.init(jax.random.key(0), 3)
       >>> outputs = head.outputs(params, jnp.zeros((3,)))
@@ -107,12 +107,12 @@ def gaussian(features: int, *, scale: str | float = "predicted") -> Head:
         return GaussianPrediction(mean=mean, scale=jnp.broadcast_to(spread, mean.shape))
 
     def loss(outputs: GaussianPrediction, targets: Any) -> Array:
-        standardised = (_real(targets, outputs.mean) - outputs.mean) / outputs.scale
+        standardised = (real_targets(targets, outputs.mean) - outputs.mean) / outputs.scale
         density = 0.5 * standardised**2 + jnp.log(outputs.scale) + 0.5 * math.log(2 * math.pi)
         return jnp.sum(density, axis=-1)
 
     def metrics(outputs: GaussianPrediction, targets: Any) -> dict[str, Array]:
-        return {"squared_error": jnp.mean((_real(targets, outputs.mean) - outputs.mean) ** 2, axis=-1)}
+        return {"squared_error": jnp.mean((real_targets(targets, outputs.mean) - outputs.mean) ** 2, axis=-1)}
 
     return Head(
         init=init,
@@ -121,7 +121,16 @@ def gaussian(features: int, *, scale: str | float = "predicted") -> Head:
         predict=lambda outputs: outputs,
         metrics=metrics,
         derived=lambda averages: {"rmse": jnp.sqrt(averages["squared_error"])},
+        sample=_sample,
     )
+
+
+def _sample(key: Key | None, prediction: GaussianPrediction) -> Array:
+    """Numbers drawn, or the mean."""
+    if key is None:
+        return prediction.mean
+    noise = jax.random.normal(key, prediction.mean.shape, prediction.mean.dtype)
+    return prediction.mean + prediction.scale * noise
 
 
 def _fixed_scale(scale: Any) -> float | None:
@@ -138,8 +147,24 @@ def _fixed_scale(scale: Any) -> float | None:
     return float(scale)
 
 
-def _real(targets: Any, mean: Array) -> Array:
-    """Targets as numbers, NaN where they are not finite."""
+def real_targets(targets: Any, mean: Array) -> Array:
+    """Targets as numbers, NaN where they are not finite.
+
+    Args:
+      targets: `[..., M]`.
+      mean: an array of the shape and dtype that they should have.
+
+    Returns:
+      `[..., M]` of the dtype of `mean`.
+
+    Raises:
+      TypeError: if they are complex.
+      ValueError: if their shape is another, or a value that is known is not finite.
+
+    Example:
+      >>> real_targets([1, 2], jnp.zeros(2)).tolist()
+      [1.0, 2.0]
+    """
     targets = jnp.asarray(targets)
     if not jnp.isrealobj(targets):
         raise TypeError(f"targets has dtype {targets.dtype}, expected real numbers.")

@@ -29,6 +29,9 @@ class Head(NamedTuple):
       metrics: `(outputs, targets) -> {name: [...]}`, values whose average over positions means something.
       derived: `({name: average}) -> {name: value}`, what follows from averages but is none itself, such as
         the root of a mean squared error.
+      sample: `(key, prediction) -> targets[...]`, drawn from the distribution, or its most probable ones
+        where `key` is `None`; what cannot be drawn from, because a number is NaN, gives a target that does
+        not exist. `None` for a head from which nothing is drawn.
     """
 
     init: Callable[[Key, int], Params]
@@ -37,6 +40,7 @@ class Head(NamedTuple):
     predict: Callable[[PyTree], PyTree]
     metrics: Callable[[PyTree, Any], dict[str, Array]]
     derived: Callable[[dict[str, Array]], dict[str, Array]]
+    sample: Callable[[Key | None, PyTree], Array] | None = None
 
 
 @struct.dataclass

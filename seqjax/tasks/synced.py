@@ -6,12 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from seqjax.cell import Cell
 from seqjax.checks import check_key, check_size
 from seqjax.layers import Layer, as_layer
 from seqjax.tasks.averages import averaged_loss, check_batch, check_head, checked_weights, valid_steps
 from seqjax.tasks.head import Head
+from seqjax.tasks.pooling import POOLINGS
 from seqjax.tasks.task import LossAux, Task, TaskParams
 from seqjax.types import Array, Batch, Carry, Key, Params
 
@@ -34,7 +36,8 @@ def synced(network: Layer | Cell, head: Head) -> Task:
     Returns:
       A `Task` with `TaskParams`. Its batches have `targets[T, *B, ...]` and `weights[*B]` or `[T, *B]`.
       Predictions begin with the axes `[T, *B]`; those past the length are of no step and to be ignored.
-      `step` is `None` where the network has none.
+      `step` and `start` are `None` where the network has no step; `start` reads inputs and gives the
+      prediction at the last of them, NaN where there is none, from which `seqjax.decoding.generate` goes on.
 
     Raises:
       TypeError: if `network` is neither a layer nor a cell, or `head` is no head. `loss` raises it if the
@@ -90,6 +93,16 @@ def synced(network: Layer | Cell, head: Head) -> Task:
         carry, ys = layer.unroll(params.network, inputs, carry=carry, lengths=lengths, resets=resets)
         return carry, head.predict(head.outputs(params.head, ys))
 
+    def start(
+        params: TaskParams, inputs: Any, *, lengths: Any = None, carry: Carry | None = None
+    ) -> tuple[Carry, Any]:
+        carry, ys = layer.unroll(params.network, inputs, carry=carry, lengths=lengths)
+        valid = valid_steps(lengths, ys.shape[0], ys.shape[1:-1])
+        last = POOLINGS["last"].apply((), ys, valid)
+        # After no input there is no prediction, which must not be taken for one.
+        last = jnp.where(valid.any(axis=0)[..., None], last, jnp.nan)
+        return carry, head.predict(head.outputs(params.head, last))
+
     def initial_carry(params: Params, batch_shape: tuple[int, ...] = ()) -> Carry:
         return layer.initial_carry(params.network, batch_shape)
 
@@ -101,6 +114,7 @@ def synced(network: Layer | Cell, head: Head) -> Task:
         step=_streaming(layer, head),
         network=layer,
         head=head,
+        start=None if layer.step is None else start,
     )
 
 

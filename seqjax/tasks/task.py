@@ -56,19 +56,26 @@ class Task(NamedTuple):
     """A problem of one shape: which inputs are turned into which targets.
 
     The shapes differ in the time axes of `Batch`. One target a sequence (many to one) is `[*B, ...]`, one a
-    step (synced) `[T, *B, ...]`, and a sequence of its own `[T', *B, ...]` has `target_lengths[*B]`; inputs
-    without time are `[*B, D]`.
+    step (synced) `[T, *B, ...]`, and a sequence of its own (many to many, one to many) `[T', *B, ...]` with
+    `target_lengths[*B]`; inputs without time (one to one, one to many) are `[*B, D]`.
 
     Attributes:
       init: `(key, input_size) -> params`.
       initial_carry: `(params, batch_shape=()) -> carry` of the network.
       loss: `(params, batch, *, carry=None, key=None) -> (loss, LossAux)`, a scalar that is the mean over the
         valid positions, weighted by `batch.weights`. `key=None` means evaluation.
-      predict: `(params, inputs, *, lengths=None, resets=None, carry=None) -> (carry, prediction)`.
-      step: `(params, carry, x[*B, D]) -> (carry, prediction)`, one instant, for streaming; `None` where there
-        is no prediction a step, or the network has no step.
-      network: the layer.
+      predict: `(params, inputs, *, lengths=None, resets=None, carry=None) -> (carry, prediction)`. Where
+        targets have a time of their own, `(params, inputs, targets, *, lengths=None, target_lengths=None)`:
+        what is predicted of each target from those before it.
+      step: `(params, carry, x[*B, D]) -> (carry, prediction)`, one instant, for streaming and decoding;
+        `None` where there is no prediction a step, or the network has no step.
+      network: the layer; the decoder's where there are an encoder and a decoder.
       head: the head.
+      start: `(params, inputs, *, lengths=None, carry=None) -> (carry, prediction)`, what `step` goes on from:
+        the carry after the inputs, and the prediction of the first target that follows them. `None` where
+        `step` is. `seqjax.decoding` needs no more than `start` and `step`.
+      attention_weights: `(params, inputs, targets, *, lengths=None, target_lengths=None) -> [T', S, *B]`,
+        where each target looks at the encoded inputs, for pictures; `None` without attention.
     """
 
     init: Callable[[Key, int], Params]
@@ -78,3 +85,5 @@ class Task(NamedTuple):
     step: Callable[[Params, Carry, Any], tuple[Carry, Any]] | None
     network: Layer
     head: Head
+    start: Callable[..., tuple[Carry, Any]] | None = None
+    attention_weights: Callable[..., Array] | None = None
