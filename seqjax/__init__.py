@@ -1,6 +1,6 @@
 """Sequence models for JAX: cells, layers and filters as pure functions over explicit parameters."""
 
-from seqjax import data, interop, memoryless, tasks, training
+from seqjax import data, decoding, interop, memoryless, tasks, training
 from seqjax.cell import Affine, Cell, Gated, GatedParams, gated_cell, step_of
 from seqjax.cells import (
     ContextCarry,
@@ -52,6 +52,7 @@ __all__ = [
     "attention",
     "bidirectional",
     "data",
+    "decoding",
     "delay_line",
     "dense",
     "dropout",
