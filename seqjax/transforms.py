@@ -240,10 +240,12 @@ def recurrent_dropout(cell: Cell) -> Cell:
 
 def _paired(inner: Gated, **changes: Callable) -> Gated:
     """`inner` reading the first of a pair, but for the functions in `changes`, which read both."""
+    merge = inner.merge
     paired = inner._replace(
         project=lambda params, x: (inner.project(params, x[0]), x[1]),
         gate=lambda gate_params, x_part, h_part, carry: inner.gate(gate_params, x_part[0], h_part, carry),
         feedback=lambda gate_params, x_part, h: inner.feedback(gate_params, x_part[0], h),
         readout=lambda params, carry, x: inner.readout(params, carry, x[0]),
+        merge=merge and (lambda x_part, h_part: (merge(x_part[0], h_part), x_part[1])),
     )
     return paired._replace(**changes)

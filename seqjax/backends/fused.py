@@ -1,10 +1,10 @@
-"""One gradient for every gated cell: saves the carries alone, and sums weight gradients outside the loop."""
+"""One gradient for every gated cell: keeps what gates read, and sums weight gradients outside the loop."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,14 +20,20 @@ CHUNK_SIZE = 16
 
 
 def fused(
-    cell: Cell, params: Params, carry: Carry, xs: Any, *, chunk_size: int | None = CHUNK_SIZE
+    cell: Cell,
+    params: Params,
+    carry: Carry,
+    xs: Any,
+    *,
+    chunk_size: int | None = CHUNK_SIZE,
+    unroll: int = 1,
 ) -> tuple[Carry, Any]:
     """Runs a gated cell over time, with a gradient derived from its structure.
 
     Differentiating `lax.scan` of a step keeps every intermediate value and updates each weight gradient once
-    a step. Here the forward pass keeps only the carries. The backward pass goes through chunks of steps, last
-    to first: it computes the gates' inputs of a chunk again in one product, walks back through the chunk with
-    the vector-Jacobian product of `gate`, and sums the weight gradients of the chunk in one product each.
+    a step. Here the forward pass keeps only carries and what the gates read. The backward pass goes through
+    chunks of steps, last to first: it walks back through a chunk with the vector-Jacobian product of `gate`,
+    and sums the weight gradients of the chunk in one product each.
 
     `jax.grad` and derivatives of that gradient work; forward mode (`jax.jvp`, `jax.jacfwd`) does not, because
     a custom gradient has none: use `scan` for it.
@@ -39,13 +45,15 @@ def fused(
       xs: a pytree of arrays `[T, *B, ...]`.
       chunk_size: steps a chunk; `None` for the whole sequence, which also computes the inputs' part of the
         gates before the loop instead of inside it, as accelerators like it.
+      unroll: steps that one turn of a loop takes, forward and backward: more of them cost less where starting
+        the next turn takes longer than its work, as on accelerators, and longer to compile.
 
     Returns:
       The carry after the last step, and the outputs `[T, *B, H]`.
 
     Raises:
-      ValueError: if the cell is not gated, or `chunk_size` is not positive.
-      TypeError: if `chunk_size` is not an integer.
+      ValueError: if the cell is not gated, or `chunk_size` or `unroll` is not positive.
+      TypeError: if `chunk_size` or `unroll` is not an integer.
 
     Example:
       >>> import seqjax as sj
@@ -62,63 +70,102 @@ def fused(
         )
     if chunk_size is not None:
         check_size("chunk_size", chunk_size)
-    return _run(cell.structure, chunk_size, params, carry, xs)
+    check_size("unroll", unroll)
+    return _run(cell.structure, _Loops(chunk_size, unroll), params, carry, xs)
+
+
+class _Loops(NamedTuple):
+    """How time is cut: the options of `fused`."""
+
+    chunk_size: int | None
+    unroll: int
+
+
+class _Parts(NamedTuple):
+    """The two parts of what gates read, as the loops hold them: merged where gates read only their sum."""
+
+    structure: Gated
+    kernel_shape: tuple[int, ...]
+
+    def join(self, x_part: Any, h_part: Array) -> PyTree:
+        """Of one step, or of many at once."""
+        merge = self.structure.merge
+        return (x_part, h_part) if merge is None else merge(x_part, h_part)
+
+    def kept(self, parts: PyTree) -> list[Array]:
+        """What of both is kept for the gradient: the inputs' part, where it is apart, is computed again."""
+        return [parts[1]] if self.structure.merge is None else _split(parts)[0]
+
+    def x_part(self, parts: PyTree) -> Any:
+        """What `feedback` reads."""
+        return parts[0] if self.structure.merge is None else parts
+
+    def gate(self, gate_params: PyTree, parts: PyTree, carry: Carry) -> Carry:
+        """The carry after a step."""
+        if self.structure.merge is None:
+            x_part, h_part = parts
+            return self.structure.gate(gate_params, x_part, h_part, carry)
+        return self.structure.gate(gate_params, parts, self.nothing(carry), carry)
+
+    def nothing(self, carry: Carry) -> Array:
+        """Zeros like the hidden vector's part, of one step or of many."""
+        h = self.structure.hidden(carry)
+        return jnp.zeros((*h.shape[:-1], *self.kernel_shape[1:]), h.dtype)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _run(
-    structure: Gated, chunk_size: int | None, params: Params, carry: Carry, xs: Any
-) -> tuple[Carry, Any]:
-    carry, (ys, _) = _forward(structure, chunk_size, params, carry, xs, keep=False)
+def _run(structure: Gated, loops: _Loops, params: Params, carry: Carry, xs: Any) -> tuple[Carry, Any]:
+    carry, (ys, _) = _forward(structure, loops, params, carry, xs, keep=False)
     return carry, ys
 
 
 def _forward(
-    structure: Gated, chunk_size: int | None, params: Params, carry: Carry, xs: Any, *, keep: bool
-) -> tuple[Carry, tuple[Any, Carry | None]]:
-    """The loop over time; with `keep`, also the carry before each step."""
+    structure: Gated, loops: _Loops, params: Params, carry: Carry, xs: Any, *, keep: bool
+) -> tuple[Carry, tuple[Any, tuple[Carry, list[Array]] | None]]:
+    """The loop over time; with `keep`, also the carry before each step and what is kept of its parts."""
     gate_params, kernel = structure.gate_params(params), structure.recurrent(params)
-    ahead = chunk_size is None
+    both = _Parts(structure, kernel.shape)
+    ahead = loops.chunk_size is None
     x_parts = structure.project(params, xs) if ahead else None
 
-    def step(carry: Carry, inputs: tuple[Any, Any]) -> tuple[Carry, tuple[Any, Carry | None]]:
+    def step(carry: Carry, inputs: tuple[Any, Any]) -> tuple[Carry, Any]:
         x, x_part = inputs
         x_part = x_part if ahead else structure.project(params, x)
         fed_back = structure.feedback(gate_params, x_part, structure.hidden(carry))
         h_part = ops.product(fed_back, kernel, name="carry", size_name="hidden_size")
-        after = structure.gate(gate_params, x_part, h_part, carry)
-        return after, (structure.readout(params, after, x), carry if keep else None)
+        parts = both.join(x_part, h_part)
+        after = both.gate(gate_params, parts, carry)
+        return after, (structure.readout(params, after, x), (carry, both.kept(parts)) if keep else None)
 
-    return jax.lax.scan(step, carry, (xs, x_parts))
+    return jax.lax.scan(step, carry, (xs, x_parts), unroll=loops.unroll)
 
 
 def _run_keeping(
-    structure: Gated, chunk_size: int | None, params: Params, carry: Carry, xs: Any
-) -> tuple[tuple[Carry, Any], tuple[Params, Carry, Carry, Any]]:
-    last, (ys, carries) = _forward(structure, chunk_size, params, carry, xs, keep=True)
-    return (last, ys), (params, carries, last, xs)
+    structure: Gated, loops: _Loops, params: Params, carry: Carry, xs: Any
+) -> tuple[tuple[Carry, Any], tuple]:
+    last, (ys, kept) = _forward(structure, loops, params, carry, xs, keep=True)
+    return (last, ys), (params, kept, last, xs)
 
 
 def _backward(
-    structure: Gated,
-    chunk_size: int | None,
-    kept: tuple[Params, Carry, Carry, Any],
-    cotangents: tuple[Carry, Any],
+    structure: Gated, loops: _Loops, kept: tuple, cotangents: tuple[Carry, Any]
 ) -> tuple[Params, Carry, Any]:
-    params, carries, last, xs = kept
+    params, (carries, parts), last, xs = kept
     d_last, d_ys = cotangents
     num_steps = jax.tree.leaves(xs)[0].shape[0]
-    size = _divisor_near(num_steps, chunk_size or num_steps)
+    size = _divisor_near(num_steps, loops.chunk_size or num_steps)
     num_chunks = num_steps // size
     whole = num_chunks * size
 
     shared, of_shared = jax.vjp(
         lambda params: (structure.gate_params(params), structure.recurrent(params)), params
     )
-    chunk = partial(_chunk_backward, structure, params, *shared)
+    # Turned once, and not in every turn of the loop.
+    turned = jnp.moveaxis(shared[1], 0, -1)
+    chunk = partial(_chunk_backward, structure, loops.unroll, params, *shared, turned)
     state = (d_last, last, jax.tree.map(_zero_sum, (params, *shared)))
 
-    sequences, d_tail = (carries, xs, d_ys), None
+    sequences, d_tail = (carries, parts, xs, d_ys), None
     if whole < num_steps:
         state, d_tail = chunk(state, jax.tree.map(lambda leaf: leaf[whole:], sequences))
     chunks = jax.tree.map(lambda leaf: leaf[:whole].reshape(num_chunks, size, *leaf.shape[1:]), sequences)
@@ -139,50 +186,71 @@ _run.defvjp(_run_keeping, _backward)
 
 def _chunk_backward(
     structure: Gated,
+    unroll: int,
     params: Params,
     gate_params: PyTree,
     kernel: Array,
+    turned: Array,
     state: tuple[Carry, Carry, PyTree],
-    sequences: tuple[Carry, Any, Any],
+    sequences: tuple[Carry, list[Array], Any, Any],
 ) -> tuple[tuple[Carry, Carry, PyTree], list[Array]]:
     """Back through one chunk of steps.
 
     Args:
       structure: the cell's structure.
+      unroll: steps that one turn of the loop takes.
       params: the cell's params.
       gate_params: what `structure.gate_params` gives.
-      kernel: what `structure.recurrent` gives.
+      kernel: what `structure.recurrent` gives, `[H, G, H']`.
+      turned: the same, `[G, H', H]`.
       state: the cotangent of the carry after the chunk, that carry, and the sums so far of the cotangents of
         params (through `project` and `readout`), gate params and kernel.
-      sequences: the carries before each step, the inputs, and the cotangents of the outputs.
+      sequences: the carries before each step, what was kept of the parts, the inputs, and the cotangents of
+        the outputs.
 
     Returns:
       The state for the chunk before this one, and the cotangents of the floating leaves of the inputs.
     """
     d_carry, following, (d_params, d_gate_params, d_kernel) = state
-    carries, xs, d_ys = sequences
+    carries, kept, xs, d_ys = sequences
+    both = _Parts(structure, kernel.shape)
     x_leaves, x_fixed, join_x = _split(xs)
 
-    def project(params: Params, leaves: list[Array]) -> tuple[list[Array], Any]:
-        x_parts = structure.project(params, join_x(leaves, x_fixed))
+    def project(params: Params, x_leaves: list[Array]) -> tuple[list[Array], Any]:
+        x_parts = structure.project(params, join_x(x_leaves, x_fixed))
         return _split(x_parts)[0], x_parts
 
-    def readout(params: Params, carries: Carry, leaves: list[Array]) -> Any:
-        return structure.readout(params, carries, join_x(leaves, x_fixed))
+    def readout(params: Params, carries: Carry, x_leaves: list[Array]) -> Any:
+        return structure.readout(params, carries, join_x(x_leaves, x_fixed))
 
+    # Where parts are merged, this is computed again only for its leaves that are not floating, such as masks.
     _, of_project, x_parts = jax.vjp(project, params, x_leaves, has_aux=True)
-    fed_back = structure.feedback(gate_params, x_parts, structure.hidden(carries))
-    h_parts, of_kernel = jax.vjp(lambda kernel: ops.product(fed_back, kernel), kernel)
+    x_part_leaves, x_part_fixed, join_x_part = _split(x_parts)
+    hidden = structure.hidden(carries)
+
+    def join_parts(x_part_leaves: list[Array], h_parts: Array) -> tuple[list[Array], PyTree]:
+        parts = both.join(join_x_part(x_part_leaves, x_part_fixed), h_parts)
+        return _split(parts)[0], parts
+
+    _, of_parts, parts = jax.vjp(join_parts, x_part_leaves, both.nothing(carries), has_aux=True)
+    _, fixed, join = _split(parts)
+    leaves = [*x_part_leaves, *kept] if structure.merge is None else kept
+    fed_back = structure.feedback(gate_params, both.x_part(join(leaves, fixed)), hidden)
+    _, of_kernel = jax.vjp(lambda kernel: ops.product(fed_back, kernel), kernel)
     after = jax.tree.map(lambda before, last: jnp.concatenate([before[1:], last[None]]), carries, following)
     _, of_readout = jax.vjp(readout, params, after, x_leaves)
     d_params_read, d_after, d_x_read = of_readout(d_ys)
 
-    leaves, fixed, join = _split(x_parts)
-    back = partial(_step_backward, structure, gate_params, kernel, join)
-    (d_carry, d_gate_params), (d_leaves, d_h_parts) = jax.lax.scan(
-        back, (d_carry, d_gate_params), (carries, leaves, fixed, h_parts, d_after), reverse=True
+    back = partial(_step_backward, both, gate_params, turned, join)
+    (d_carry, d_gate_params), d_leaves = jax.lax.scan(
+        back,
+        (d_carry, d_gate_params),
+        (carries, leaves, fixed, d_after),
+        reverse=True,
+        unroll=unroll,
     )
-    d_params_project, d_x_project = of_project(d_leaves)
+    d_x_parts, d_h_parts = of_parts(d_leaves)
+    d_params_project, d_x_project = of_project(d_x_parts)
     sums = (
         _add(d_params, _add(d_params_project, d_params_read)),
         d_gate_params,
@@ -193,30 +261,38 @@ def _chunk_backward(
 
 
 def _step_backward(
-    structure: Gated,
+    both: _Parts,
     gate_params: PyTree,
-    kernel: Array,
-    join: Callable[[list[Array], list[Array]], Any],
+    turned: Array,
+    join: Callable[[list[Array], list[Array]], PyTree],
     state: tuple[Carry, PyTree],
-    inputs: tuple[Carry, list[Array], list[Array], Array, Carry],
-) -> tuple[tuple[Carry, PyTree], tuple[list[Array], Array]]:
+    inputs: tuple[Carry, list[Array], list[Array], Carry],
+) -> tuple[tuple[Carry, PyTree], list[Array]]:
     """Back through one step: everything of it but the sums over time."""
     d_carry, d_gate_params = state
-    carry, leaves, fixed, h_part, d_read = inputs
+    carry, leaves, fixed, d_read = inputs
+    structure = both.structure
 
-    def gate(gate_params: PyTree, leaves: list[Array], h_part: Array, carry: Carry) -> Carry:
-        return structure.gate(gate_params, join(leaves, fixed), h_part, carry)
+    def gate(gate_params: PyTree, leaves: list[Array], carry: Carry) -> Carry:
+        return both.gate(gate_params, join(leaves, fixed), carry)
 
-    def multiply(gate_params: PyTree, leaves: list[Array], carry: Carry) -> Array:
-        h = structure.feedback(gate_params, join(leaves, fixed), structure.hidden(carry))
-        return ops.product(h, kernel)
+    def feedback(gate_params: PyTree, leaves: list[Array], carry: Carry) -> Array:
+        return structure.feedback(gate_params, both.x_part(join(leaves, fixed)), structure.hidden(carry))
 
-    _, of_gate = jax.vjp(gate, gate_params, leaves, h_part, carry)
-    d_gate, d_leaves, d_h_part, d_direct = of_gate(_add(d_carry, d_read))
-    _, of_product = jax.vjp(multiply, gate_params, leaves, carry)
-    d_feedback, d_leaves_fed, d_fed_back = of_product(d_h_part)
+    def join_h_part(h_part: Array) -> list[Array]:
+        return _split(both.join(both.x_part(join(leaves, fixed)), h_part))[0]
+
+    _, of_gate = jax.vjp(gate, gate_params, leaves, carry)
+    d_gate, d_leaves, d_direct = of_gate(_add(d_carry, d_read))
+    _, of_parts = jax.vjp(join_h_part, both.nothing(carry))
+    (d_h_part,) = of_parts(d_leaves)
+    fed_back, of_feedback = jax.vjp(feedback, gate_params, leaves, carry)
+    d_fed_back = jnp.tensordot(
+        d_h_part.astype(turned.dtype), turned, 2, preferred_element_type=fed_back.dtype
+    )
+    d_feedback, d_leaves_fed, d_hidden = of_feedback(d_fed_back)
     d_gate_params = _add(d_gate_params, _add(d_gate, d_feedback))
-    return (_add(d_direct, d_fed_back), d_gate_params), (_add(d_leaves, d_leaves_fed), d_h_part)
+    return (_add(d_direct, d_hidden), d_gate_params), _add(d_leaves, d_leaves_fed)
 
 
 def _split(tree: PyTree) -> tuple[list[Array], list[Array], Callable[[list, list], PyTree]]:

@@ -94,6 +94,7 @@ def elman(
             gates=GATES,
             gate=lambda _, x_part, h_part, h: activation((x_part + h_part)[..., 0, :]),
             initial_carry=initial_carry,
+            additive=True,
         )
     check_size("hidden_size", hidden_size)
     check_size("context_size", context_size)
@@ -114,6 +115,7 @@ def elman(
         readout=lambda params, carry, x: jnp.concatenate([carry.hidden, carry.context], axis=-1),
         feedback_size=context_size,
         output_size=hidden_size + context_size,
+        additive=True,
     )
 
 
@@ -152,6 +154,7 @@ def irnn(hidden_size: int, *, initial_carry: str = "learned") -> Cell:
         gate=lambda _, x_part, h_part, h: jax.nn.relu((x_part + h_part)[..., 0, :]),
         initial_carry=initial_carry,
         complete=complete,
+        additive=True,
     )
 
 
@@ -211,4 +214,5 @@ def jordan(
         gate_params=lambda params: (params.output_kernel, params.output_bias),
         feedback_size=output_size,
         complete=complete,
+        additive=True,
     )

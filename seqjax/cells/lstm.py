@@ -197,6 +197,7 @@ def lstm(
         ),
         project=project,
         feedback_size=output_size,
+        additive=not layer_norm,
         complete=_completion(gates, forget_bias, peepholes, projection_size, layer_norm),
     )
 

@@ -27,7 +27,7 @@ def gradient_bytes(cell, method, num_steps):
 def test_gradient_of_20000_steps(cell):
     scan = gradient_bytes(cell, "scan", 20_000)
     assert gradient_bytes(cell, "checkpointed", 20_000) < scan / 10
-    assert gradient_bytes(cell, "fused", 20_000) < scan / 2
+    assert gradient_bytes(cell, "fused", 20_000) < 0.6 * scan
 
 
 def test_segment_length_trades_carries_for_recomputed_steps():
