@@ -11,6 +11,7 @@ from seqjax.tasks.one_to_one import one_to_one
 from seqjax.tasks.pooling import Pooling
 from seqjax.tasks.synced import synced
 from seqjax.tasks.task import LossAux, Task, TaskParams
+from seqjax.tasks.tied import tied
 
 __all__ = [
     "DecoderCarry",
@@ -27,4 +28,5 @@ __all__ = [
     "one_to_many",
     "one_to_one",
     "synced",
+    "tied",
 ]

@@ -48,11 +48,11 @@ class HeadParams:
     """Parameters of an affine map from features to one number a class or feature.
 
     Attributes:
-      kernel: `[H, K]`.
+      kernel: `[H, K]`; `None` where another part of the params stands in for it (`seqjax.tasks.tied`).
       bias: `[K]`.
     """
 
-    kernel: Array
+    kernel: Array | None
     bias: Array
 
 
