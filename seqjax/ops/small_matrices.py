@@ -8,15 +8,54 @@ for matrices whose axes come last.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 
 from seqjax.types import Array
 
-UNROLLED = 32
-"""Sizes up to this one are written out; larger ones run in a loop, which compiles faster."""
-UNROLLED_SUM = 16
-"""The same for sums within a factorisation, of which there are many."""
+UNROLLED = 2
+"""Matrices up to this size are written out; larger ones go row by row in a loop, which compiles faster."""
+SMALL = 8
+"""Inner sizes up to this one are multiplied by array operations; larger ones by a library."""
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def total(terms: Array, axis: int) -> Array:
+    """Sum over an axis, one half onto the other.
+
+    Whole vectors of lanes are added, where a sum over an axis that is not the last would be compiled, for
+    processors, into a loop that adds one number after the other.
+
+    Args:
+      terms: an array.
+      axis: an axis, counted from the first.
+
+    Returns:
+      The array without that axis.
+
+    Example:
+      >>> total(jnp.array([[1, 2], [3, 4], [5, 6]]), 0).tolist()
+      [9, 12]
+    """
+    if terms.shape[-1] == 1:
+        return jnp.sum(terms, axis)
+    left_over = []
+    while (size := terms.shape[axis]) > 1:
+        half = size // 2
+        if size % 2:
+            left_over.append(jax.lax.index_in_dim(terms, size - 1, axis, keepdims=False))
+        first, second = (jax.lax.slice_in_dim(terms, start, start + half, axis=axis) for start in (0, half))
+        terms = first + second
+    return sum(left_over, start=jnp.squeeze(terms, axis) if size else jnp.sum(terms, axis))
+
+
+@total.defjvp
+def _total_jvp(axis: int, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    return total(primals[0], axis), jnp.sum(tangents[0], axis)
 
 
 def product(a: Array, b: Array) -> Array:
@@ -33,14 +72,16 @@ def product(a: Array, b: Array) -> Array:
       >>> product(jnp.array([[1.0, 2.0], [0.0, 1.0]]), jnp.array([3.0, 4.0])).tolist()
       [11.0, 4.0]
     """
-    size = a.shape[1]
     is_vector = b.ndim < a.ndim
-    if 0 < size <= UNROLLED:
-        terms = [a[:, k] * b[k] if is_vector else a[:, k, None] * b[k] for k in range(size)]
-        return sum(terms[1:], start=terms[0])
+    if a.shape[1] <= SMALL:
+        return total(a * b, 1) if is_vector else total(a[:, :, None] * b, 1)
     if is_vector:
-        return jnp.sum(a * b, axis=1)
-    return jnp.einsum("nk...,km...->nm...", a, b, precision=jax.lax.Precision.HIGHEST)
+        return product(a, b[:, None])[:, 0]
+    lanes = jnp.broadcast_shapes(a.shape[2:], b.shape[2:])
+    if math.prod(lanes) != 1:
+        return jnp.einsum("nk...,km...->nm...", a, b, precision=jax.lax.Precision.HIGHEST)
+    result = jnp.dot(a.reshape(a.shape[:2]), b.reshape(b.shape[:2]), precision=jax.lax.Precision.HIGHEST)
+    return result.reshape(*result.shape, *lanes)
 
 
 def transpose(a: Array) -> Array:
@@ -113,7 +154,7 @@ def _joined(blocks: tuple[Array, ...], axis: int) -> Array:
     return jnp.concatenate([jnp.broadcast_to(block, block.shape[:2] + lanes) for block in blocks], axis)
 
 
-def orthogonalize(a: Array) -> tuple[Array, Array]:
+def orthogonalize(a: Array, *, in_a_loop: bool = False) -> tuple[Array, Array]:
     """`A = L Q` with a lower triangular `L`, no negative diagonal entry, and orthonormal rows of `Q`.
 
     Gram-Schmidt over the rows, each made orthogonal to those before it twice, which is enough (Giraud, Langou
@@ -124,6 +165,7 @@ def orthogonalize(a: Array) -> tuple[Array, Array]:
 
     Args:
       a: `[n, m, *L]`.
+      in_a_loop: whether to run over the rows in a loop however few they are: slower, but compiled faster.
 
     Returns:
       `L` `[n, n, *L]`, and `Q` `[n, m, *L]`.
@@ -133,52 +175,39 @@ def orthogonalize(a: Array) -> tuple[Array, Array]:
       >>> factor.round(5).tolist()
       [[5.0, 0.0], [4.0, 3.0]]
     """
-    size = a.shape[0]
-    if size > UNROLLED:
+    if in_a_loop or a.shape[0] > UNROLLED:
         return _orthogonalize_in_a_loop(a)
-    directions, factor = a[:0], []
-    for i in range(size):
-        coefficients, length, direction = _next_direction(directions, a[i])
-        none = jnp.zeros((size - i - 1, *length.shape), a.dtype)
-        factor.append(jnp.concatenate([coefficients, length[None], none]))
-        directions = jnp.concatenate([directions, direction[None]])
+    directions, factor = jnp.zeros_like(a), []
+    for i in range(a.shape[0]):
+        coefficients, direction = _next_direction(directions, a[i], i)
+        directions = directions.at[i].set(direction)
+        factor.append(coefficients)
     return jnp.stack(factor), directions
-
-
-def _next_direction(directions: Array, row: Array) -> tuple[Array, Array, Array]:
-    """Along the directions so far; the length of what is left of the row, and its direction."""
-    if directions.shape[0] == 0:
-        coefficients, rest, noise = jnp.zeros_like(row[:0]), row, jnp.zeros((), row.dtype)
-    else:
-        first, once = _without(directions, row)
-        second, rest = _without(directions, once)
-        coefficients = first + second
-        # What the second pass all but removes was rounding error of the first: the row depends on the others.
-        noise = jnp.finfo(row.dtype).eps * jnp.sum(once * once, axis=0)
-    squared = jnp.sum(rest * rest, axis=0)
-    independent = squared > noise
-    length = jnp.sqrt(jnp.where(independent, squared, 1))
-    return coefficients, jnp.where(independent, length, 0), jnp.where(independent, rest / length, 0)
-
-
-def _without(directions: Array, row: Array) -> tuple[Array, Array]:
-    """Coefficients of a row along orthonormal directions `[n, m, *L]`, and the row without that part."""
-    if directions.shape[1] <= UNROLLED_SUM:
-        coefficients = product(directions, row)
-        return coefficients, row - product(transpose(directions), coefficients)
-    coefficients = jnp.sum(directions * row, axis=1)
-    return coefficients, row - jnp.sum(directions * coefficients[:, None], axis=0)
 
 
 def _orthogonalize_in_a_loop(a: Array) -> tuple[Array, Array]:
     def step(directions: Array, row_and_place: tuple[Array, Array]) -> tuple[Array, Array]:
         row, i = row_and_place
-        coefficients, length, direction = _next_direction(directions, row)
-        directions = jax.lax.dynamic_update_index_in_dim(directions, direction, i, 0)
-        return directions, jax.lax.dynamic_update_index_in_dim(coefficients, length, i, 0)
+        coefficients, direction = _next_direction(directions, row, i)
+        return jax.lax.dynamic_update_index_in_dim(directions, direction, i, 0), coefficients
 
     directions, factor = jax.lax.scan(step, jnp.zeros_like(a), (a, jnp.arange(a.shape[0])))
     return factor, directions
+
+
+def _next_direction(directions: Array, row: Array, i: Array | int) -> tuple[Array, Array]:
+    """The row of the factor, and the direction of what the first `i` directions leave of the row."""
+    first = total(directions * row, 1)
+    once = row - total(directions * first[:, None], 0)
+    second = total(directions * once, 1)
+    rest = once - total(directions * second[:, None], 0)
+    squared = total(rest * rest, 0)
+    # What the second pass all but removes was rounding error of the first: the row depends on the others.
+    independent = squared > jnp.finfo(row.dtype).eps * total(once * once, 0)
+    length = jnp.sqrt(jnp.where(independent, squared, 1))
+    here = (jnp.arange(len(directions)) == i).reshape(-1, *(1,) * (row.ndim - 1))
+    coefficients = jnp.where(here, jnp.where(independent, length, 0), first + second)
+    return coefficients, jnp.where(independent, rest / length, 0)
 
 
 def project(rows: Array, directions: Array) -> tuple[Array, Array]:
@@ -203,11 +232,12 @@ def project(rows: Array, directions: Array) -> tuple[Array, Array]:
     return first + second, rest - product(second, directions)
 
 
-def triangularize(a: Array) -> Array:
+def triangularize(a: Array, *, in_a_loop: bool = False) -> Array:
     """The lower triangular `L` with `L L' = A A'` and no negative diagonal entry: that of `orthogonalize`.
 
     Args:
       a: `[n, m, *L]`.
+      in_a_loop: as in `orthogonalize`.
 
     Returns:
       `[n, n, *L]`.
@@ -216,7 +246,7 @@ def triangularize(a: Array) -> Array:
       >>> triangularize(jnp.array([[3.0, 4.0], [0.0, 5.0]])).round(5).tolist()
       [[5.0, 0.0], [4.0, 3.0]]
     """
-    return orthogonalize(a)[0]
+    return orthogonalize(a, in_a_loop=in_a_loop)[0]
 
 
 def cholesky(a: Array) -> Array:
@@ -234,23 +264,17 @@ def cholesky(a: Array) -> Array:
       >>> cholesky(jnp.array([[4.0, 2.0], [2.0, 1.0]])).tolist()
       [[2.0, 0.0], [1.0, 0.0]]
     """
-    size = a.shape[0]
-    below = jnp.tril(jnp.ones((size, size), bool)).reshape(size, size, *(1,) * (a.ndim - 2))
+    places = jnp.arange(a.shape[0]).reshape(-1, *(1,) * (a.ndim - 2))
 
     def step(a: Array, i: Array | int) -> tuple[Array, Array]:
-        pivot = a[i, i]
+        column = jax.lax.dynamic_index_in_dim(a, i, 1, keepdims=False)
+        pivot = jax.lax.dynamic_index_in_dim(column, i, 0, keepdims=False)
         positive = pivot > 0
         root = jnp.sqrt(jnp.where(positive, pivot, 1))
-        column = jnp.where(below[:, i] & positive, a[:, i] / root, 0)
+        column = jnp.where((places >= i) & positive, column / root, 0)
         return a - column[:, None] * column, column
 
-    if size > UNROLLED:
-        return transpose(jax.lax.scan(step, a, jnp.arange(size))[1])
-    columns = []
-    for i in range(size):
-        a, column = step(a, i)
-        columns.append(column)
-    return jnp.stack(columns, axis=1)
+    return transpose(_in_turn(step, a, range(a.shape[0])))
 
 
 def solve_triangular(factor: Array, b: Array, *, transposed: bool = False) -> Array:
@@ -277,16 +301,23 @@ def solve_triangular(factor: Array, b: Array, *, transposed: bool = False) -> Ar
     b = jnp.broadcast_to(b, b.shape[:2] + jnp.broadcast_shapes(factor.shape[2:], b.shape[2:]))
 
     def step(b: Array, i: Array | int) -> tuple[Array, Array]:
-        pivot = factor[i, i]
+        column = jax.lax.dynamic_index_in_dim(columns, i, 1, keepdims=False)
+        pivot = jax.lax.dynamic_index_in_dim(column, i, 0, keepdims=False)
         regular = pivot != 0
-        solved = jnp.where(regular, b[i] / jnp.where(regular, pivot, 1), 0)
-        return b - columns[:, i, None] * solved, solved
+        row = jax.lax.dynamic_index_in_dim(b, i, 0, keepdims=False)
+        solved = jnp.where(regular, row / jnp.where(regular, pivot, 1), 0)
+        return b - column[:, None] * solved, solved
 
-    if size > UNROLLED:
-        return jax.lax.scan(step, b, jnp.arange(size), reverse=transposed)[1]
-    if size == 0:
-        return b
-    rows = {}
-    for i in range(size - 1, -1, -1) if transposed else range(size):
-        b, rows[i] = step(b, i)
-    return jnp.stack([rows[i] for i in range(size)])
+    solved = _in_turn(step, b, range(size - 1, -1, -1) if transposed else range(size))
+    return jnp.flip(solved, 0) if transposed else solved
+
+
+def _in_turn(step: Callable[[Array, Array | int], tuple[Array, Array]], start: Array, order: range) -> Array:
+    """The results of the steps, one place after the other, stacked: written out, or in a loop."""
+    if len(order) > UNROLLED:
+        return jax.lax.scan(step, start, jnp.array(order))[1]
+    state, results = start, []
+    for i in order:
+        state, result = step(state, i)
+        results.append(result)
+    return jnp.stack(results)

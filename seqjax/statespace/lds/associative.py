@@ -19,6 +19,7 @@ from seqjax.ops.small_matrices import (
     triangularize,
 )
 from seqjax.statespace.lds.model import Model, Observations
+from seqjax.statespace.lds.passes import Filtering, Links, Smoothing
 from seqjax.types import Array, PyTree
 
 
@@ -107,7 +108,15 @@ def starting_from(factor: Array) -> Stretch:
 
 
 def predicted_factors(model: Model, num_steps: int) -> Array:
-    """TODO."""
+    """Covariances of all steps in parallel.
+
+    Args:
+      model: what they depend on.
+      num_steps: `T`.
+
+    Returns:
+      The predicted factors `[N, N, T + 1, B | 1]`, the last one of the step after the last.
+    """
     steps = stretch(model.dynamics, model.noise, model.emission)
     if model.active is not None:
         # Padding is a step in which nothing happens.
@@ -153,7 +162,17 @@ def _products(combine: Callable, elements: PyTree, *, reverse: bool = False) -> 
 def predicted_means(
     model: Model, observations: Observations, gain: Array, num_steps: int
 ) -> tuple[Array, Array]:
-    """TODO."""
+    """Means of all steps in parallel, once the gains are known.
+
+    Args:
+      model: what covariances depend on.
+      observations: what means depend on besides.
+      gain: `[N, M, T | 1, B | 1]`.
+      num_steps: `T`.
+
+    Returns:
+      The mean `[N, B]` after the last step, and the predicted means `[N, T, B]`.
+    """
     size = gain.shape[0]
     eye = identity(size, gain)
     gains = product(model.dynamics, gain)
@@ -171,8 +190,79 @@ def predicted_means(
     return means[:, -1], means[:, :-1]
 
 
-def affine(gain: Array, shift: Array, *, reverse: bool = True) -> Array:
-    """All `x_t = gain_t x_{t+1} + shift_t` from zero after the end; or from the beginning."""
+def smoothed_covariances(links: Links, filtering: Filtering, valid: Array | None) -> Smoothing:
+    """Covariances given all observations, of all steps in parallel.
+
+    Args:
+      links: how each state follows from the next one.
+      filtering: what the filter found.
+      valid: `[T, B]`, or `None` if all steps are.
+
+    Returns:
+      `Smoothing`.
+    """
+    filtered, whitened = filtering.update.filtered, filtering.update.whitened
+    eye = identity(filtered.shape[0], filtered)
+    gain, noise = product(whitened, links.coefficients), product(whitened, links.noise)
+    if valid is not None:
+        gain, noise = jnp.where(valid, gain, 0), jnp.where(valid, noise, eye)
+    # After the last step, nothing is known of the state but what was predicted of it.
+    gain, noise = (_followed_by(leaf, last) for leaf, last in ((gain, jnp.zeros_like(eye)), (noise, eye)))
+
+    def combine(earlier: tuple[Array, Array], later: tuple[Array, Array]) -> tuple[Array, Array]:
+        reached = triangularize(beside(product(earlier[0], later[1]), earlier[1]))
+        return product(earlier[0], later[0]), reached
+
+    units = _products(combine, (gain, noise), reverse=True)[1][:, :, 1:]
+    in_units = product(links.coefficients, units)
+    factor = product(filtered, triangularize(beside(in_units, links.noise)))
+    across = product(filtered, in_units)
+    later = jnp.concatenate([factor[:, :, 1:], factor[:, :, :1]], axis=2)
+    return Smoothing(factor, across, product(later, transpose(across)))
+
+
+def smoothed_means(
+    links: Links, filtering: Filtering, terms: tuple[Array, Array, Array], valid: Array | None
+) -> Array:
+    """Means given all observations, or draws, of all steps in parallel, in units of the filtered factors.
+
+    Args:
+      links: how each state follows from the next one.
+      filtering: what the filter found.
+      terms: the state `[N, B]` after the last step, in units of its predicted factor; what the observations
+        of a step say, `[N, T, B]`, in the same units; and what is added to each state, `[N, T | 1, B | 1]`.
+      valid: `[T, B]`, or `None` if all steps are.
+
+    Returns:
+      `[N, T, B]`.
+    """
+    start, news, added = terms
+    whitened = filtering.update.whitened
+    gain, shift = product(whitened, links.coefficients), product(whitened, added) + news
+    if valid is not None:
+        gain, shift = jnp.where(valid, gain, 0), jnp.where(valid, shift, start[:, None])
+    gain = jnp.broadcast_to(gain, (*gain.shape[:2], news.shape[1], gain.shape[-1]))
+    none = jnp.zeros((*gain.shape[:2], 1, 1), gain.dtype)
+    units = affine(_followed_by(gain, none), _followed_by(shift, start[:, None]), reverse=True)
+    return product(links.coefficients, units[:, 1:]) + added
+
+
+def _followed_by(leaf: Array, last: Array) -> Array:
+    """`[..., T, B]` and `[..., 1, B | 1]` one after the other."""
+    return jnp.concatenate([leaf, jnp.broadcast_to(last, (*leaf.shape[:-2], 1, leaf.shape[-1]))], axis=-2)
+
+
+def affine(gain: Array, shift: Array, *, reverse: bool) -> Array:
+    """All `x_t = gain_t x_{t-1} + shift_t` from zero before the beginning, or from the end to the beginning.
+
+    Args:
+      gain: `[N, N, T, B | 1]`.
+      shift: `[N, T, B]`.
+      reverse: whether to go on from the next step and not from the one before.
+
+    Returns:
+      `[N, T, B]`.
+    """
 
     def combine(earlier: tuple[Array, Array], later: tuple[Array, Array]) -> tuple[Array, Array]:
         if reverse:
@@ -180,14 +270,5 @@ def affine(gain: Array, shift: Array, *, reverse: bool = True) -> Array:
         gain, shift = later
         return product(gain, earlier[0]), product(gain, earlier[1]) + shift
 
-    gain = jnp.broadcast_to(gain, gain.shape[:2] + shift.shape[1:2] + gain.shape[-1:])
+    gain = jnp.broadcast_to(gain, (*gain.shape[:3], shift.shape[-1]))
     return _products(combine, (gain, shift), reverse=reverse)[1]
-
-
-def smoothed_factors(gain: Array, noise: Array) -> Array:
-    """TODO."""
-
-    def combine(earlier: tuple[Array, Array], later: tuple[Array, Array]) -> tuple[Array, Array]:
-        return product(earlier[0], later[0]), triangularize(beside(product(earlier[0], later[1]), earlier[1]))
-
-    return _products(combine, (gain, noise), reverse=True)[1]

@@ -10,9 +10,6 @@ import jax.numpy as jnp
 from seqjax.ops.small_matrices import above, beside, identity, product, transpose, triangularize
 from seqjax.types import Array
 
-UNROLLED = 32
-"""Observed features up to this number are written out one after the other; more of them run in a loop."""
-
 
 class Conditioned(NamedTuple):
     """What `condition` gives.
@@ -51,23 +48,20 @@ def condition(observed: Array, rows: Array) -> Conditioned:
       `A C` for the product `C` of all these factors, and the rest of `Conditioned`.
 
     Example:
-      >>> given = condition(jnp.array([[3.0, 4.0]]), jnp.eye(2))
+      >>> given = jax.jit(condition)(jnp.array([[3.0, 4.0]]), jnp.eye(2))
       >>> (given.rows @ given.rows.T).round(3).tolist()
       [[0.65..., -0.46...], [-0.46..., 0.38...]]
     """
     num_observed = observed.shape[0]
     stacked = above(observed, rows)
-    if num_observed <= UNROLLED:
-        kept = []
-        for m in range(num_observed):
-            stacked, *result = _absorb(stacked, stacked[m])
-            kept.append(result)
-        columns, variances = (jnp.stack(parts) for parts in zip(*kept, strict=True))
+    if num_observed == 1:
+        stacked, column, variance = _absorb(stacked, 0)
+        columns, variances = column[None], variance[None]
     else:
 
-        def step(stacked: Array, m: Array) -> tuple[Array, tuple[Array, Array]]:
-            stacked, column, variance = _absorb(stacked, stacked[m])
-            return stacked, (column, variance)
+        def step(stacked: Array, place: Array) -> tuple[Array, tuple[Array, Array]]:
+            stacked, *results = _absorb(stacked, place)
+            return stacked, (results[0], results[1])
 
         stacked, (columns, variances) = jax.lax.scan(step, stacked, jnp.arange(num_observed))
     coefficients = transpose(columns)[:num_observed]
@@ -81,42 +75,32 @@ def condition(observed: Array, rows: Array) -> Conditioned:
     )
 
 
-def _absorb(stacked: Array, row: Array) -> tuple[Array, Array, Array]:
-    """Takes in one observation: all rows times `C`, their regression on its innovation, and its variance."""
-    here = _sums_from(stacked * row)
-    variances = 1 + _sums_from((row * row)[None])
-    # What stands to the right of each column.
-    beyond = _shifted(here, 1)
-    others = 1 + _shifted(variances - 1, 1)
+def _absorb(stacked: Array, place: Array | int) -> tuple[Array, Array, Array]:
+    """Takes in the observation in this row: all rows times `C`, their regression on it, and its variance."""
+    size = stacked.shape[1]
+    row = jax.lax.dynamic_index_in_dim(stacked, place, keepdims=False)
+    further = jnp.tril(jnp.ones((size, size), stacked.dtype), -1)
+    further = further.reshape(size, size, *(1,) * (stacked.ndim - 2))
+    terms = stacked * row
+    # Sums over the columns further on, without and with the column itself.
+    beyond = product(terms, further)
+    others = 1 + jax.lax.dynamic_index_in_dim(beyond, place, keepdims=False)
+    variances = others + row * row
     scale = 1 / (jnp.sqrt(variances) * jnp.sqrt(others))
-    stacked = stacked * (others * scale) - beyond * (row * scale)
-    return stacked, here[:, 0] / variances[0, 0], variances[0, 0]
-
-
-def _sums_from(terms: Array) -> Array:
-    """`[R, N, *L]` -> sums over the second axis from each column to the last."""
-    shift = 1
-    while shift < terms.shape[1]:
-        terms = terms + _shifted(terms, shift)
-        shift *= 2
-    return terms
-
-
-def _shifted(terms: Array, count: int) -> Array:
-    """The columns `count` places further on, and zeros after the last."""
-    return jnp.concatenate([terms[:, count:], jnp.zeros_like(terms[:, :count])], axis=1)
+    covariances = beyond[:, 0] + terms[:, 0]
+    return stacked * (others * scale) - beyond * (row * scale), covariances / variances[0], variances[0]
 
 
 class Update(NamedTuple):
     """What the observations of a step do to its belief, whatever their values.
 
     Attributes:
-      whitened: `[N, N, T, B]`: the filtered factor is the predicted one times this.
-      filtered: `[N, N, T, B]`, the factor.
-      whitened_gain: `[N, M, T, B]`: the gain is the predicted factor times this.
-      gain: `[N, M, T, B]`, of residuals into the mean.
-      variances: `[M, T, B]`, of the innovations.
-      lower: `[M, M, T, B]`: innovations are what solves `lower innovations = residuals`.
+      whitened: `[N, N, *L]`: the filtered factor is the predicted one times this.
+      filtered: `[N, N, *L]`, the factor.
+      whitened_gain: `[N, M, *L]`: the gain is the predicted factor times this.
+      gain: `[N, M, *L]`, of residuals into the mean.
+      variances: `[M, *L]`, of the innovations.
+      lower: `[M, M, *L]`: innovations are what solves `lower innovations = residuals`.
     """
 
     whitened: Array
@@ -128,14 +112,18 @@ class Update(NamedTuple):
 
 
 def update(predicted: Array, emission: Array) -> Update:
-    """The update of all steps at once.
+    """Conditions predicted states on the observations of their steps.
 
     Args:
-      predicted: `[N, N, T, B]`, factors of the predicted covariances.
-      emission: `[M, N, T, B]`, whitened.
+      predicted: `[N, N, *L]`, factors of the predicted covariances.
+      emission: `[M, N, *L]`, whitened.
 
     Returns:
-      `Update`, of which what is not used is not computed under `jit`.
+      `Update`.
+
+    Example:
+      >>> jax.jit(update)(jnp.array([[2.0]]), jnp.array([[1.0]])).gain.round(3).tolist()  # 4 / (4 + 1)
+      [[0.80...]]
     """
     given = condition(product(emission, predicted), identity(predicted.shape[0], predicted))
     filtered = product(predicted, given.rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,35 +14,13 @@ from seqjax.ops.small_matrices import product, solve_triangular
 from seqjax.statespace.lds import associative
 from seqjax.statespace.lds.beliefs import LDSBelief, LDSFiltered
 from seqjax.statespace.lds.checks import Evidence, checked_problem
-from seqjax.statespace.lds.conditioning import Update, condition, predict, update
+from seqjax.statespace.lds.conditioning import Update, predict, update
 from seqjax.statespace.lds.model import Model, Observations, diffuse_scale, model_of, over_time, unlanes
 from seqjax.statespace.lds.params import LDSParams
+from seqjax.statespace.lds.passes import Filtering
+from seqjax.statespace.lds.settling import over_settling_time
 from seqjax.statespace.lds.steady import steady_factor
 from seqjax.types import Array
-
-
-class Filtering(NamedTuple):
-    """What filtering gives in lanes, for the smoother to go on from.
-
-    Attributes:
-      predicted: `[N, N, T, B]`, factors.
-      update: what each step's observations do.
-      predicted_mean: `[N, T, B]`.
-      residuals: `[M, T, B]`, whitened.
-      mean: `[N, T, B]`.
-      log_normalizer: `[B]`.
-      carry_mean: `[N, B]`.
-      carry_factor: `[N, N, B]`.
-    """
-
-    predicted: Array
-    update: Update
-    predicted_mean: Array
-    residuals: Array
-    mean: Array
-    log_normalizer: Array
-    carry_mean: Array
-    carry_factor: Array
 
 
 def filter(
@@ -174,17 +152,29 @@ def _log_normalizer(params: LDSParams, evidence: Evidence, method: str) -> Array
 def filter_lanes(
     params: LDSParams, evidence: Evidence, model: Model, observations: Observations, method: str
 ) -> Filtering:
-    """TODO."""
+    """The filter on what `model_of` makes of its arguments.
+
+    Args:
+      params: the parameters.
+      evidence: checked observations and what belongs to them.
+      model: what covariances depend on.
+      observations: what means depend on besides.
+      method: the name of a method.
+
+    Returns:
+      `Filtering`.
+    """
     num_steps = evidence.ys.shape[0]
     means_of = associative.predicted_means if method == "associative" else predicted_means
     if method == "steady":
-        factors = predicted = steady_factor(model.dynamics, model.noise, model.emission)
+        last = predicted = steady_factor(model.dynamics, model.noise, model.emission)
+        updates, last = update(predicted, model.emission), last[:, :, 0]
+    elif method == "associative":
+        factors = associative.predicted_factors(model, num_steps)
+        predicted, last = factors[..., :-1, :], factors[..., -1, :]
+        updates = update(predicted, model.emission)
     else:
-        factors = (associative.predicted_factors if method == "associative" else predicted_factors)(
-            model, num_steps
-        )
-        predicted = factors[..., :-1, :]
-    updates = update(predicted, model.emission)
+        last, (predicted, updates) = predicted_factors(model, num_steps)
     carry_mean, predicted_mean = means_of(model, observations, updates.gain, num_steps)
     residuals = observations.values - product(model.emission, predicted_mean)
     normalizer = _log_normalizer_of(updates, residuals, observations)
@@ -198,31 +188,49 @@ def filter_lanes(
         mean=predicted_mean + product(updates.gain, residuals),
         log_normalizer=normalizer,
         carry_mean=carry_mean,
-        carry_factor=_at_the_end(factors, evidence.lengths),
+        carry_factor=_at_the_end(predicted, last, evidence.lengths),
     )
 
 
-def predicted_factors(model: Model, num_steps: int) -> Array:
-    """TODO."""
+def predicted_factors(model: Model, num_steps: int) -> tuple[Array, tuple[Array, Update]]:
+    """Covariances step by step, until they have settled.
 
-    def step(factor: Array, inputs: Any) -> tuple[Array, Array]:
+    Args:
+      model: what they depend on.
+      num_steps: `T`.
+
+    Returns:
+      The factor `[N, N, B | 1]` after the last step, the predicted factors `[N, N, T, B | 1]`, and what the
+      observations of each step do.
+    """
+
+    def step(factor: Array, inputs: Any) -> tuple[Array, tuple[Array, Update]]:
         dynamics, noise, emission, active = inputs
-        filtered = condition(product(emission, factor), factor).rows
-        predicted = predict(dynamics, filtered, noise)
+        given = update(factor, emission)
+        following = predict(dynamics, given.filtered, noise)
         if active is not None:
-            predicted = jnp.where(active, predicted, factor)
-        return predicted, factor
+            following = jnp.where(active, following, factor)
+        return following, (factor, given)
 
     size = jnp.broadcast_shapes(*(leaf.shape[-1:] for leaf in model if leaf is not None))
     start = jnp.broadcast_to(model.start, model.start.shape[:2] + size)
-    last, factors = over_time(step, start, model[1:], num_steps)
-    return jnp.concatenate([factors, last[:, :, None]], axis=2)
+    return over_settling_time(step, start, model[1:], num_steps)
 
 
 def predicted_means(
     model: Model, observations: Observations, gain: Array, num_steps: int
 ) -> tuple[Array, Array]:
-    """TODO."""
+    """Means step by step, once the gains are known.
+
+    Args:
+      model: what covariances depend on.
+      observations: what means depend on besides.
+      gain: `[N, M, T | 1, B | 1]`.
+      num_steps: `T`.
+
+    Returns:
+      The mean `[N, B]` after the last step, and the predicted means `[N, T, B]`.
+    """
 
     def step(mean: Array, inputs: Any) -> tuple[Array, Array]:
         dynamics, emission, drift, values, valid, gain = inputs
@@ -252,17 +260,30 @@ def _log_normalizer_of(updates: Update, residuals: Array, observations: Observat
     return ops.compensated_sum(jnp.broadcast_to(terms, residuals.shape[1:]))
 
 
-def _at_the_end(factors: Array, lengths: Array | None) -> Array:
-    if lengths is None or factors.shape[-2] == 1:
-        return factors[..., -1, :]
+def _at_the_end(predicted: Array, last: Array, lengths: Array | None) -> Array:
+    """The predicted factor of the step after the last valid one."""
+    num_steps = predicted.shape[-2]
+    if lengths is None or num_steps == 0:
+        return last
     lengths = lengths.reshape(-1)
-    if factors.shape[-1] == 1:
-        return factors[..., 0][..., lengths]
-    return jnp.take_along_axis(factors, lengths[None, None, None], axis=2)[:, :, 0]
+    index = jnp.minimum(lengths, num_steps - 1)
+    if predicted.shape[-1] == 1:
+        inside = predicted[..., 0][..., index]
+    else:
+        inside = jnp.take_along_axis(predicted, index[None, None, None], axis=2)[:, :, 0]
+    return jnp.where(lengths < num_steps, inside, last)
 
 
 def filtered_of(filtering: Filtering, evidence: Evidence) -> LDSFiltered:
-    """TODO."""
+    """What the filter found, time and batch axes first and zeros at padding.
+
+    Args:
+      filtering: the result in lanes.
+      evidence: what it was made of.
+
+    Returns:
+      `LDSFiltered`.
+    """
     num_steps, *batch = evidence.ys.shape[:-1]
     batch_shape = tuple(batch)
 

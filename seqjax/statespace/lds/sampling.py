@@ -18,7 +18,7 @@ from seqjax.statespace.lds.checks import Evidence, checked_problem
 from seqjax.statespace.lds.filter import filter_lanes
 from seqjax.statespace.lds.model import drift_and_offset, first_belief, lanes, model_of, over_time, unlanes
 from seqjax.statespace.lds.params import LDSParams
-from seqjax.statespace.lds.smooth import backward_of, smoothed_means
+from seqjax.statespace.lds.smooth import links_of, smoothed_means
 from seqjax.types import Array, Key
 
 
@@ -149,11 +149,11 @@ def posterior_sample(
 def _posterior_sample(params: LDSParams, key: Key, evidence: Evidence, method: str) -> Array:
     model, observations = model_of(params, evidence)
     filtering = filter_lanes(params, evidence, model, observations, method)
-    backward = backward_of(model, filtering, evidence)
-    draws = jax.random.normal(key, filtering.mean.shape, filtering.mean.dtype)
-    in_units = smoothed_means(backward.gain, backward.shift + product(backward.factor, draws), method)
-    xs = filtering.mean + product(filtering.update.filtered, in_units)
     num_steps, *batch = evidence.ys.shape[:-1]
+    size, _, lane_count = filtering.mean.shape
+    draws = jax.random.normal(key, (size, num_steps + 1, lane_count), filtering.mean.dtype)
+    links = links_of(model, filtering, method)
+    xs = smoothed_means(links, filtering, observations.valid, method, (draws[:, -1], draws[:, :-1]))
     xs = unlanes(xs, num_steps, tuple(batch))
     if evidence.lengths is None:
         return xs

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from seqjax import ops
 from seqjax.ops.small_matrices import (
+    above,
     beside,
     identity,
     orthogonalize,
@@ -21,27 +22,12 @@ from seqjax.ops.small_matrices import (
 from seqjax.statespace.lds import associative
 from seqjax.statespace.lds.beliefs import LDSBelief, LDSSmoothed
 from seqjax.statespace.lds.checks import Evidence, checked_problem
-from seqjax.statespace.lds.filter import Filtering, filter_lanes, filtered_of
-from seqjax.statespace.lds.model import Model, model_of, over_time, some_steps, unlanes
+from seqjax.statespace.lds.filter import filter_lanes, filtered_of
+from seqjax.statespace.lds.model import Model, model_of, over_time, unlanes
 from seqjax.statespace.lds.params import LDSParams
+from seqjax.statespace.lds.passes import Filtering, Links, Smoothing
+from seqjax.statespace.lds.settling import over_settling_time
 from seqjax.types import Array
-
-
-class Backward(NamedTuple):
-    """How the state of each step follows from the next one, given the observations up to the step.
-
-    With `x_t = filtered mean + filtered factor z_t`, it is `z_t = gain z_{t+1} + shift + factor e`, with
-    `e ~ N(0, I)`.
-
-    Attributes:
-      gain: `[N, N, T - 1, B]`.
-      factor: `[N, N, T - 1, B]`.
-      shift: `[N, T - 1, B]`.
-    """
-
-    gain: Array
-    factor: Array
-    shift: Array
 
 
 def smooth(
@@ -103,98 +89,132 @@ def smooth(
 def _smooth(params: LDSParams, evidence: Evidence, method: str) -> LDSSmoothed:
     model, observations = model_of(params, evidence)
     filtering = filter_lanes(params, evidence, model, observations, method)
-    backward = backward_of(model, filtering, evidence)
-    factors = smoothed_factors(backward.gain, backward.factor, method)
-    means = smoothed_means(backward.gain, backward.shift, method)
-    filtered = filtering.update.filtered
-    # A product of lower triangles is the triangle that a factor should be.
-    cholesky = product(filtered, factors)
-    mean = filtering.mean + product(filtered, means)
+    links = links_of(model, filtering, method)
+    covariances = smoothed_covariances(links, filtering, observations.valid, method)
     num_steps, *batch = evidence.ys.shape[:-1]
     batch_shape = tuple(batch)
-    earlier, later = (
-        partial(some_steps, num_steps=num_steps, start=s, stop=e)
-        for s, e in ((0, num_steps - 1), (1, num_steps))
-    )
-    next_factor = later(factors)
-    in_units = product(product(next_factor, transpose(next_factor)), transpose(earlier(backward.gain)))
-    lag_one = product(product(later(filtered), in_units), transpose(earlier(filtered)))
 
     def out(leaf: Array, first: int = 0) -> Array:
-        leaf = unlanes(leaf, max(num_steps - first, 0), batch_shape)
+        leaf = unlanes(leaf, num_steps, batch_shape)[: num_steps - first]
         if evidence.lengths is None:
             return leaf
         return ops.zero_padding(leaf, ops.length_mask(evidence.lengths, num_steps)[first:])
 
     result = filtered_of(filtering, evidence)
     return LDSSmoothed(
-        mean=out(mean),
-        cholesky=out(cholesky),
-        lag_one=out(lag_one, 1),
+        mean=out(smoothed_means(links, filtering, observations.valid, method)),
+        cholesky=out(covariances.factor),
+        lag_one=out(covariances.lag_one, 1),
         log_normalizer=result.log_normalizer,
         filtered=result,
     )
 
 
-def backward_of(model: Model, filtering: Filtering, evidence: Evidence) -> Backward:
-    """TODO."""
-    filtered, update = filtering.update.filtered, filtering.update
+def links_of(model: Model, filtering: Filtering, method: str) -> Links:
+    """How each state follows from the next one.
+
+    The next state in units of its own predicted covariance is `q = Q (z, w)` for the orthonormal rows `Q` of
+    `[F C, noise] = L Q`: nothing is inverted to have `z` from it.
+
+    Args:
+      model: what covariances depend on.
+      filtering: what the filter found.
+      method: the name of a method.
+
+    Returns:
+      `Links`.
+    """
+
+    def link(dynamics: Array, filtered: Array, noise: Array) -> Links:
+        _, directions = orthogonalize(beside(product(dynamics, filtered), noise))
+        eye = identity(filtered.shape[0], filtered)
+        coefficients, rest = project(beside(eye, jnp.zeros_like(eye)), directions)
+        return Links(coefficients, triangularize(rest))
+
+    inputs = model.dynamics, filtering.update.filtered, model.noise
+    num_steps = filtering.mean.shape[1]
+    if method == "associative" or inputs[1].shape[-2] == 1 != num_steps:
+        return link(*inputs)
+    nothing = jnp.zeros((1, 1, 1), filtering.mean.dtype)
+    return over_settling_time(lambda state, inputs: (state, link(*inputs)), nothing, inputs, num_steps)[1]
+
+
+def smoothed_covariances(links: Links, filtering: Filtering, valid: Array | None, method: str) -> Smoothing:
+    """Covariances given all observations, from the last step to the first.
+
+    Args:
+      links: how each state follows from the next one.
+      filtering: what the filter found.
+      valid: `[T, B]`, or `None` if all steps are.
+      method: the name of a method.
+
+    Returns:
+      `Smoothing`.
+    """
+    filtered, whitened = filtering.update.filtered, filtering.update.whitened
     size, num_steps = filtered.shape[0], filtering.mean.shape[1]
-    earlier, later = (
-        partial(some_steps, num_steps=num_steps, start=s, stop=e)
-        for s, e in ((0, num_steps - 1), (1, num_steps))
-    )
-    # The next predicted state in units of its own covariance: combinations of this state and the noise.
-    next_state = beside(product(earlier(model.dynamics), earlier(filtered)), earlier(model.noise))
-    _, directions = orthogonalize(next_state)
-    eye = identity(size, filtered)
-    coefficients, rest = project(beside(eye, jnp.zeros_like(eye)), directions)
-    gain = product(coefficients, later(update.whitened))
-    shift = product(coefficients, product(later(update.whitened_gain), filtering.residuals[:, 1:]))
-    factor = triangularize(rest)
-    full = (max(num_steps - 1, 0), shift.shape[-1])
-    if evidence.lengths is not None:
-        # The last valid step of a row has no next one.
-        goes_on = ops.length_mask(evidence.lengths.reshape(-1) - 1, full[0])
-        gain, shift, factor = (
-            jnp.where(goes_on, leaf, last) for leaf, last in ((gain, 0), (shift, 0), (factor, eye))
-        )
+    eye = identity(size, filtered[:, :, 0])
 
-    def ended(leaf: Array, last: Array) -> Array:
-        leaf = jnp.broadcast_to(leaf, (*leaf.shape[:-2], full[0], leaf.shape[-1]))
-        last = jnp.broadcast_to(last, (*leaf.shape[:-2], min(num_steps, 1), leaf.shape[-1]))
-        return jnp.concatenate([leaf, last], axis=-2)
+    def step(later: Array, inputs: Any) -> tuple[Array, Smoothing]:
+        (coefficients, noise), filtered, whitened, valid = inputs
+        # The next state in units of its predicted covariance, and its factor.
+        units, factor = later[:size], later[size:]
+        in_units = product(coefficients, units)
+        own = triangularize(beside(in_units, noise))
+        across = product(filtered, in_units)
+        smoothed = Smoothing(product(filtered, own), across, product(factor, transpose(across)))
+        units = product(whitened, own)
+        if valid is not None:
+            units = jnp.where(valid, units, eye)
+        return above(units, smoothed.factor), smoothed
 
-    return Backward(
-        ended(gain, jnp.zeros_like(eye)), ended(factor, eye), ended(shift, jnp.zeros((1, 1, 1), shift.dtype))
-    )
-
-
-def smoothed_factors(gain: Array, noise: Array, method: str) -> Array:
-    """TODO."""
     if method == "associative":
-        return associative.smoothed_factors(gain, noise)
-
-    def step(factor: Array, inputs: Any) -> tuple[Array, Array]:
-        gain, noise = inputs
-        factor = triangularize(beside(product(gain, factor), noise))
-        return factor, factor
-
-    size, _, num_steps, lanes = gain.shape
-    return over_time(
-        step, jnp.zeros((size, size, lanes), gain.dtype), (gain, noise), num_steps, reverse=True
-    )[1]
+        return associative.smoothed_covariances(links, filtering, valid)
+    lanes = filtered.shape[-1] if valid is None else valid.shape[-1]
+    start = jnp.broadcast_to(above(eye, eye), (2 * size, size, lanes))
+    inputs = links, filtered, whitened, valid
+    return over_settling_time(step, start, inputs, num_steps, reverse=True)[1]
 
 
-def smoothed_means(gain: Array, shift: Array, method: str) -> Array:
-    """TODO."""
+def smoothed_means(
+    links: Links,
+    filtering: Filtering,
+    valid: Array | None,
+    method: str,
+    draws: tuple[Array, Array] | None = None,
+) -> Array:
+    """Means given all observations, or states drawn from their distribution.
+
+    Args:
+      links: how each state follows from the next one.
+      filtering: what the filter found.
+      valid: `[T, B]`, or `None` if all steps are.
+      method: the name of a method.
+      draws: for states, standard normal draws `[N, B]` and `[N, T, B]`, of the state after the last one and
+        of what each state adds to the next; `None` for means.
+
+    Returns:
+      `[N, T, B]`.
+    """
+    num_steps = filtering.mean.shape[1]
+    whitened = filtering.update.whitened
+    news = product(filtering.update.whitened_gain, filtering.residuals)
+    if draws is None:
+        start, added = jnp.zeros_like(filtering.carry_mean), jnp.zeros((1, 1, 1), news.dtype)
+    else:
+        start, added = draws[0], product(links.noise, draws[1])
+
+    def step(later: Array, inputs: Any) -> tuple[Array, Array]:
+        coefficients, whitened, news, added, valid = inputs
+        own = product(coefficients, later) + added
+        units = product(whitened, own) + news
+        if valid is not None:
+            units = jnp.where(valid, units, start)
+        return units, own
+
     if method == "associative":
-        return associative.affine(gain, shift)
-
-    def step(mean: Array, inputs: Any) -> tuple[Array, Array]:
-        gain, shift = inputs
-        mean = product(gain, mean) + shift
-        return mean, mean
-
-    size, num_steps, lanes = shift.shape
-    return over_time(step, jnp.zeros((size, lanes), shift.dtype), (gain, shift), num_steps, reverse=True)[1]
+        own = associative.smoothed_means(links, filtering, (start, news, added), valid)
+    else:
+        inputs = links.coefficients, whitened, news, added, valid
+        own = over_time(step, start, inputs, num_steps, reverse=True)[1]
+    return filtering.mean + product(filtering.update.filtered, own)
