@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from seqjax.ops.ragged import length_mask, zero_padding
-from seqjax.ops.summation import compensated_sum
 from seqjax.types import Array
 
 
@@ -116,38 +114,34 @@ def rows(matrix: Array, states: Array) -> Array:
     return jnp.take_along_axis(matrix, states[..., None, None], axis=-2)[..., 0, :]
 
 
-def path_score(chain: Chain, states: Array) -> Array:
-    """The logarithm of a path's weight.
+def path_terms(chain: Chain, states: Array) -> Array:
+    """The logarithms whose sum is that of a path's weight, for those who add others before they round.
 
     Args:
       chain: of `T` steps.
       states: `[T, *B]` integers from 0 to `K - 1`. What stands in the padding is not read.
 
     Returns:
-      `[*B]`; zero for no steps. A negative state, which stands for an impossible one, makes it -inf.
+      `[2 T + 1, *B]`, zero in the padding. A negative state stands for an impossible one: its score is -inf.
 
     Example:
-      >>> fair = chain(jnp.zeros(2), jnp.array([[0.0, 1.0], [2.0, 3.0]]), jnp.zeros((3, 2)), None)
-      >>> [float(jax.jit(path_score)(fair, jnp.array([0, state, 0]))) for state in (1, -1)]
-      [3.0, -inf]
+      >>> fair = chain(jnp.zeros(2), jnp.array([[0.0, 1.0], [2.0, 3.0]]), jnp.ones((3, 2)), None)
+      >>> path_terms(fair, jnp.array([0, 1, 0])).tolist()
+      [0.0, 1.0, 1.0, 1.0, 1.0, 2.0, 0.0]
     """
     if chain.num_steps == 0:
-        return jnp.zeros_like(chain.initial[..., 0])
+        return jnp.zeros((1, *chain.scores.shape[1:-1]), chain.scores.dtype)
     index = jnp.clip(states, 0).astype(jnp.int32)
-    here = _pick(chain.scores, index)
+    here = jnp.where(states < 0, -jnp.inf, _pick(chain.scores, index))
     following = jnp.concatenate([index[1:], index[-1:]])
     if chain.transition.ndim == 2:
         steps = chain.transition.reshape(-1)[index * chain.num_states + following]
     else:
         steps = _pick(rows(chain.transition, index), following)
-    steps = jnp.where(chain.moves, steps, 0)
     first = _pick(chain.initial, index[0])
-    wrong = states < 0
     if (valid := chain.valid) is not None:
-        first = jnp.where(valid[0], first, 0)
-        here, wrong = jnp.where(valid, here, 0), wrong & valid
-    total = compensated_sum(jnp.concatenate([first[None], here, steps]))
-    return jnp.where(jnp.any(wrong, 0), -jnp.inf, total)
+        first, here = jnp.where(valid[0], first, 0), jnp.where(valid, here, 0)
+    return jnp.concatenate([first[None], here, jnp.where(chain.moves, steps, 0)])
 
 
 def _pick(values: Array, index: Array) -> Array:

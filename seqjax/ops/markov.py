@@ -32,6 +32,7 @@ class Forward(NamedTuple):
 
     Attributes:
       log_normalizer: `[*B]`, the logarithm of the sum of all paths' weights; -inf where all are zero.
+      increments: `[T, *B]`, what each step adds to it; zero in the padding.
       filtered: `[T, *B, K]`, the share of each state in the paths up to a step; zero where there is none, and
         in the padding.
       log_predicted: `[T, *B, K]`, the logarithm of `filtered` one step on, without that step's scores; -inf
@@ -40,6 +41,7 @@ class Forward(NamedTuple):
     """
 
     log_normalizer: Array
+    increments: Array
     filtered: Array
     log_predicted: Array
     log_carry: Array
@@ -103,7 +105,7 @@ def _result(
         increments = jnp.where(chain.valid, increments, 0)
         filtered = jnp.where(chain.valid[..., None], filtered, 0)
         log_predicted = jnp.where(chain.valid[..., None], log_predicted, -jnp.inf)
-    return Forward(compensated_sum(increments), filtered, log_predicted, log_carry)
+    return Forward(compensated_sum(increments), increments, filtered, log_predicted, log_carry)
 
 
 def _with_smoothed(chain: Chain, found: Forward, smoothed: Array) -> tuple[Forward, Array]:

@@ -242,7 +242,7 @@ def pairwise(params: HMMParams, posterior: HMMPosterior) -> Array:
       >>> from seqjax.statespace import hmm
       >>> rain = hmm.params(initial=[0.5, 0.5], transition=[[0.7, 0.3], [0.3, 0.7]])
       >>> pairwise(rain, hmm.smooth(rain, jnp.log(jnp.array([[0.9, 0.2], [0.9, 0.2]])))).round(3).tolist()
-      [[[0.807..., 0.077...], [0.077..., 0.040...]]]
+      [[[0.8..., 0.07...], [0.07..., 0.04...]]]
     """
     _check_smoothed(params, posterior)
     return _pairwise(params, posterior)

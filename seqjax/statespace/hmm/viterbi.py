@@ -8,7 +8,8 @@ from typing import Any
 import jax
 
 from seqjax.ops import markov
-from seqjax.ops.chain import path_score
+from seqjax.ops.chain import path_terms
+from seqjax.ops.summation import compensated_sum
 from seqjax.statespace.hmm.checks import Arguments, chain_of, checked_arguments
 from seqjax.statespace.hmm.params import HMMParams
 from seqjax.types import Array
@@ -59,4 +60,4 @@ def viterbi(
 def _viterbi(arguments: Arguments, method: str) -> tuple[Array, Array]:
     chain = chain_of(arguments)
     states = markov.best_path(jax.lax.stop_gradient(chain), method)
-    return states, path_score(chain, states)
+    return states, compensated_sum(path_terms(chain, states))
