@@ -103,9 +103,10 @@ def _least_squares(design: Array, targets: Array, ridge: Array | None) -> LeastS
     orthogonal, triangular = qr(rows)
     orthogonal = orthogonal[:num_rows]
     dependent = dependent_columns(triangular)
-    coefficients = back_substitute(triangular, _matmul(orthogonal.T, targets))
+    sides = jnp.concatenate([_matmul(orthogonal.T, targets), orthogonal.T], axis=1)
+    solved = back_substitute(triangular, sides)
+    coefficients, root = solved[:, : targets.shape[1]], solved[:, targets.shape[1] :]
     coefficients = jnp.where(dependent.any(), jnp.nan, coefficients)
-    root = back_substitute(triangular, orthogonal.T)
     return LeastSquares(
         coefficients=coefficients,
         residuals=targets - _matmul(design, coefficients),

@@ -10,9 +10,9 @@ import scipy.stats
 
 from seqjax.memoryless import ar
 from tests.layer_laws import compilations
-from tests.memoryless.tools import SUNSPOTS, lagged, simulated
+from tests.memoryless.tools import ALONE, LENGTHS, SPOILT, SUNSPOTS, US, YS, lagged, padded, simulated
 
-LENGTHS = np.array([60, 41, 3])
+PENALTY = 3.0
 
 
 def columns_of(params):
@@ -32,9 +32,8 @@ def stacked(ys, us, lengths, order):
 
 @pytest.mark.parametrize("method", ["qr", "ridge"])
 def test_least_squares_over_ragged_series(method, x64):
-    ys, us = simulated(batch=(3,))
-    design, targets = stacked(ys, us, LENGTHS, 2)
-    penalty = {"ridge": 3.0}.get(method)
+    design, targets = stacked(YS, US, LENGTHS, 2)
+    penalty = {"ridge": PENALTY}.get(method)
     ridge = np.diag([0.0, *[penalty or 0.0] * (design.shape[1] - 1)])
     inverse = np.linalg.inv(design.T @ design + ridge)
     wanted = inverse @ design.T @ targets
@@ -42,8 +41,7 @@ def test_least_squares_over_ragged_series(method, x64):
     noise = left.T @ left / len(left)
     errors = np.sqrt(np.outer(np.diag(inverse @ design.T @ design @ inverse), np.diag(noise)))
 
-    spoilt = np.where((np.arange(60)[:, None] < LENGTHS)[..., None], ys, np.nan)
-    fitted = ar.fit(spoilt, 2, inputs=us, lengths=LENGTHS, method=method, penalty=penalty)
+    fitted = ar.fit(SPOILT, 2, inputs=US, lengths=LENGTHS, method=method, penalty=penalty)
     np.testing.assert_allclose(columns_of(fitted.params), wanted, rtol=1e-9)
     np.testing.assert_allclose(columns_of(fitted.standard_errors), errors, rtol=1e-9)
     cholesky = fitted.params.noise_cholesky
@@ -61,9 +59,8 @@ def test_least_squares_over_ragged_series(method, x64):
 
 def test_yule_walker_solves_its_equations(x64):
     """With the autocovariances of two series together, one shorter than the order."""
-    ys, _ = simulated(num_steps=20, batch=(3,))
-    lengths, order = [20, 9, 2], 3
-    rows = [ys[:n, b] for b, n in enumerate(lengths)]
+    lengths, order = [60, 9, 2], 3
+    rows = [YS[:n, b] for b, n in enumerate(lengths)]
     count = sum(lengths)
     mean = np.concatenate(rows).mean(0)
 
@@ -78,7 +75,7 @@ def test_yule_walker_solves_its_equations(x64):
         [[gamma[j - i] if j >= i else gamma[i - j].T for j in range(order)] for i in range(order)]
     )
     wanted = np.linalg.solve(block.T, np.concatenate(gamma[1:], axis=1).T).T  # A_1 ... A_p side by side
-    fitted = ar.fit(ys, order, lengths=np.array(lengths), method="yule_walker")
+    fitted = ar.fit(YS, order, lengths=np.array(lengths), method="yule_walker")
     got = np.concatenate(np.asarray(fitted.params.coefficients), axis=1)
     np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-12)
     cholesky = fitted.params.noise_cholesky
@@ -93,9 +90,7 @@ def test_yule_walker_solves_its_equations(x64):
 def test_burg_minimises_the_errors_of_both_directions(x64):
     """By the definition: at each order, the reflection that makes the sum of squares least, on a grid."""
     rows = [SUNSPOTS[:30], SUNSPOTS[100:112], SUNSPOTS[50:52]]
-    padded = np.full((30, 3, 1), np.nan)
-    for b, row in enumerate(rows):
-        padded[: len(row), b, 0] = row
+    ys, lengths = padded(rows)
     mean = np.concatenate(rows).mean()
     rows = [row - mean for row in rows]
 
@@ -115,16 +110,29 @@ def test_burg_minimises_the_errors_of_both_directions(x64):
         # Three points determine a parabola, and its lowest point.
         values = [np.sum(errors(longer(wanted, k)) ** 2) for k in (-1, 0, 1)]
         wanted = longer(wanted, (values[0] - values[2]) / (2 * (values[0] - 2 * values[1] + values[2])))
-    fitted = ar.fit(padded, 3, lengths=np.array([30, 12, 2]), method="burg")
+    fitted = ar.fit(ys, 3, lengths=lengths, method="burg")
     np.testing.assert_allclose(fitted.params.coefficients.ravel(), wanted, rtol=1e-9)
     np.testing.assert_allclose(fitted.params.noise_cholesky**2, np.mean(errors(wanted) ** 2), rtol=1e-9)
     assert ar.is_stable(fitted.params)
 
 
-@pytest.mark.parametrize("method", ["qr", "yule_walker"])
-def test_order_zero_is_mean_and_variance(method):
+@pytest.mark.parametrize("method", ["yule_walker", "burg"])
+def test_always_stable(method, x64):
+    """Of walks, of a line with a little noise, and of a few steps, where least squares explodes."""
+    generator, exploded = np.random.default_rng(0), 0
+    for _ in range(20):
+        walk, noise = generator.normal(size=60).cumsum(), 1e-3 * generator.normal(size=60)
+        for row in (walk, np.arange(60) + noise, 1.1 ** np.arange(60) + noise, walk[:8]):
+            ys, lengths = padded([row])
+            assert ar.is_stable(ar.fit(ys, 3, lengths=lengths, method=method).params)
+            largest = np.linalg.lstsq(lagged(row[:, None], 3, 3)[0], row[3:], rcond=None)[0][1:]
+            exploded += not ar.is_stable(ar.params(largest[:, None, None]))
+    assert exploded
+
+
+def test_order_zero_is_mean_and_variance():
     ys, _ = simulated()
-    fitted = ar.fit(ys.astype(np.float32), 0, method=method)
+    fitted = ar.fit(ys.astype(np.float32), 0)
     np.testing.assert_allclose(fitted.params.intercept, ys.mean(0), rtol=1e-5)
     cholesky = fitted.params.noise_cholesky
     np.testing.assert_allclose(cholesky @ cholesky.T, np.cov(ys.T, bias=True), rtol=1e-5)
@@ -132,14 +140,12 @@ def test_order_zero_is_mean_and_variance(method):
 
 def test_the_likelihood_of_a_fit_is_at_its_maximum(x64):
     """The gradient there is zero, in every parameter."""
-    ys, us = simulated(batch=(3,))
-    lengths = LENGTHS
-    fitted = ar.fit(ys, 2, inputs=us, lengths=lengths)
+    fitted = ar.fit(YS, 2, inputs=US, lengths=LENGTHS)
 
     def total(params, ys):
-        return ar.log_likelihood(params, ys, inputs=us, lengths=lengths).sum()
+        return ar.log_likelihood(params, ys, inputs=US, lengths=LENGTHS).sum()
 
-    value, gradients = jax.jit(jax.value_and_grad(total, (0, 1)))(fitted.params, ys)
+    value, gradients = jax.jit(jax.value_and_grad(total, (0, 1)))(fitted.params, SPOILT)
     np.testing.assert_allclose(value, fitted.log_likelihood, rtol=1e-12)
     for leaf in jax.tree.leaves(
         dataclasses.replace(gradients[0], noise_cholesky=jnp.tril(gradients[0].noise_cholesky))
@@ -148,50 +154,66 @@ def test_the_likelihood_of_a_fit_is_at_its_maximum(x64):
     assert np.isfinite(gradients[1]).all()
     assert not np.asarray(gradients[1][41:, 1]).any()
     found = ar.estimate_noise(
-        dataclasses.replace(fitted.params, noise_cholesky=None), ys, inputs=us, lengths=lengths
+        dataclasses.replace(fitted.params, noise_cholesky=None), YS, inputs=US, lengths=LENGTHS
     )
     np.testing.assert_allclose(found.noise_cholesky, fitted.params.noise_cholesky, rtol=1e-10)
 
 
-def test_under_jit_vmap_and_grad():
+def test_under_jit_vmap_and_grad(x64):
     """One program fits several series apart, and hands a gradient to the data, padding aside."""
-    ys, _ = simulated(batch=(3,))
-    lengths = jnp.array([60, 50, 40])
-    spoilt = jnp.where(jnp.arange(60)[:, None, None] < lengths[:, None], ys, jnp.nan).astype(jnp.float32)
+    lengths = np.array([60, 50, 40])
+    ys = np.where((np.arange(60)[:, None] < lengths)[..., None], YS, np.nan)
 
-    def likelihood(ys, length):
-        return ar.fit(ys, 2, lengths=length).log_likelihood
+    def likelihood(ys, us, length):
+        return ar.fit(ys, 2, inputs=us, lengths=length).log_likelihood
 
-    values, gradients = jax.jit(jax.vmap(jax.value_and_grad(likelihood), (1, 0), (0, 1)))(spoilt, lengths)
+    run = jax.jit(jax.vmap(jax.value_and_grad(likelihood), (1, 1, 0), (0, 1)))
+    values, gradients = run(ys, US, lengths)
     assert np.isfinite(gradients).all()
     assert not np.asarray(gradients[40:, 2]).any()
     for b, length in enumerate(lengths):
-        alone = ar.fit(ys[: int(length), b].astype(np.float32), 2).log_likelihood
-        np.testing.assert_allclose(values[b], alone, rtol=1e-5)
+        alone = ar.fit(np.roll(ys, -b, 1), 2, inputs=np.roll(US, -b, 1), lengths=[length, 0, 0])
+        np.testing.assert_allclose(values[b], alone.log_likelihood, rtol=1e-12)
+    way = np.random.default_rng(0).normal(size=ys.shape)
+    above, below = (run(ys + sign * 1e-5 * way, US, lengths)[0] for sign in (1, -1))
+    slopes = np.sum(np.asarray(gradients) * np.where(np.isnan(ys), 0, way), axis=(0, 2))
+    np.testing.assert_allclose(slopes, (above - below) / 2e-5, rtol=1e-6)
 
 
-def test_dependent_columns_are_named_or_nan():
-    ramp = jnp.arange(12.0)[:, None]  # two lags of a line, and a constant, say the same
+def test_dependent_columns_are_named_or_nan(x64):
+    ramp = YS.copy()
+    ramp[:, :, 0] = np.arange(60.0)[:, None]  # two lags of a line, and a constant, say the same
+
+    def fit(ys, **options):
+        return ar.fit(ys, 2, **{"inputs": US, "lengths": ALONE} | options)
+
     with pytest.raises(ValueError, match=r"lag 2 of ys\[..., 0\].*expected independent columns"):
-        ar.fit(ramp, 2)
-    assert np.isnan(jax.jit(lambda ys: ar.fit(ys, 2).params.coefficients)(ramp)).all()
-    assert np.isfinite(ar.fit(ramp, 2, method="ridge", penalty=0.1).params.coefficients).all()
+        fit(ramp)
     with pytest.raises(ValueError, match=r"inputs leaves inputs\[..., 0\]"):
-        ar.fit(ramp**2, 1, inputs=jnp.ones_like(ramp))
+        fit(YS, inputs=np.ones_like(US))
+    assert np.isnan(jax.jit(lambda ys: fit(ys).params.coefficients)(ramp)).all()
+    assert np.isfinite(fit(ramp, method="ridge", penalty=PENALTY).params.coefficients).all()
 
 
-def test_a_second_call_compiles_nothing():
-    ys, us = (part.astype(np.float32) for part in simulated(num_steps=31, batch=(2,)))
-    lengths = np.array([31, 20])
+def test_a_series_without_noise():
+    """Its likelihood has no maximum, which is no NaN."""
+    halves = 0.5 ** jnp.arange(10.0)[:, None]
+    fitted = ar.fit(halves, 1, intercept=False)
+    assert fitted.params.coefficients.item() == 0.5
+    assert fitted.params.noise_cholesky.item() == 0
+    assert (fitted.log_likelihood.item(), fitted.aic.item()) == (np.inf, -np.inf)
+    assert ar.log_likelihood(fitted.params, halves + jnp.eye(10, 1)).item() == -np.inf
 
+
+def test_a_second_call_compiles_nothing(key, x64):
     def run(ys, us):
-        fitted = ar.fit(ys, 2, inputs=us, lengths=lengths)
-        selection = ar.select_order(ys, 2, inputs=us, lengths=lengths)
-        ahead = ar.forecast(fitted.params, ys, 3, inputs=us[:3], lengths=lengths)
-        drawn = ar.simulate(fitted.params, jax.random.key(0), 3, (2,), past=ys, inputs=us[:3])
+        fitted = ar.fit(ys, 2, inputs=us, lengths=LENGTHS)
+        selection = ar.select_order(ys, 4, inputs=us, lengths=LENGTHS)
+        ahead = ar.forecast(fitted.params, ys, 5, inputs=us[:5], lengths=LENGTHS)
+        drawn = ar.simulate(fitted.params, key, 5, (3,), past=ys, inputs=us[:5])
         return jax.block_until_ready((fitted, selection, ahead.interval(), drawn))
 
-    run(ys, us)
+    run(YS, US)
     with compilations() as compiled:
-        run(ys[:, ::-1], us[:, ::-1])
+        run(YS[:, ::-1], US[:, ::-1])
     assert not compiled

@@ -1,4 +1,8 @@
-"""What the tests of autoregressions share: data, and the equations by numpy loops."""
+"""What the tests of autoregressions share: data, and the equations by numpy loops.
+
+Nearly all the time goes into compiling, so that the tests share shapes: a series alone is the first of three,
+the others without a step.
+"""
 
 import numpy as np
 
@@ -29,3 +33,17 @@ def lagged(ys, order, first, us=None):
         parts = [np.ones(1), *([] if us is None else [us[t]]), *(ys[t - lag] for lag in range(1, order + 1))]
         rows.append(np.concatenate(parts))
     return np.array(rows), ys[first:]
+
+
+YS, US = simulated(batch=(3,))
+LENGTHS, ALONE = np.array([60, 41, 3]), np.array([60, 0, 0])
+SPOILT = np.where((np.arange(60)[:, None] < LENGTHS)[..., None], YS, np.nan)
+"""Three series of 60, 41 and 3 steps, with no number in the padding."""
+
+
+def padded(rows, num_steps=60, num_rows=3):
+    """Series of one output `[T]` side by side, `[num_steps, num_rows, 1]`, and their lengths."""
+    ys = np.full((num_steps, num_rows, 1), np.nan)
+    for b, row in enumerate(rows):
+        ys[: len(row), b, 0] = row
+    return ys, np.array([len(row) for row in rows] + [0] * (num_rows - len(rows)))

@@ -35,7 +35,8 @@ class ARFit:
       residuals: `[T - p, *B, M]`, what the estimate leaves of the steps from `p` on; zero in the padding.
       residual_covariance: `[M, M]`, `Σ_t e_t e_tᵀ / (n - P)` with the `P` coefficients of an output, the
         corrected estimate (Lütkepohl, 2005, eq. 3.2.19).
-      log_likelihood: of all steps from `p` on, given those before them.
+      log_likelihood: of all steps from `p` on, given those before them; infinity where nothing is left to
+        be noise.
       num_observations: `n`, the steps from `p` on, of all series.
       num_parameters: the free parameters `M P + M (M + 1) / 2`, those of the noise included. A ridge counts
         like none.
@@ -52,20 +53,22 @@ class ARFit:
     @property
     def aic(self) -> Array:
         """Akaike's criterion, `-2 log_likelihood + 2 num_parameters`: the lower, the better."""
-        return criterion("aic", self.log_likelihood, self.num_parameters, self.num_observations)
+        return information_criterion("aic", self.log_likelihood, self.num_parameters, self.num_observations)
 
     @property
     def bic(self) -> Array:
         """Schwarz' criterion, `-2 log_likelihood + num_parameters log n`: the lower, the better."""
-        return criterion("bic", self.log_likelihood, self.num_parameters, self.num_observations)
+        return information_criterion("bic", self.log_likelihood, self.num_parameters, self.num_observations)
 
     @property
     def hqic(self) -> Array:
         """Hannan and Quinn's criterion, `-2 log_likelihood + 2 num_parameters log log n`: lower is better."""
-        return criterion("hqic", self.log_likelihood, self.num_parameters, self.num_observations)
+        return information_criterion("hqic", self.log_likelihood, self.num_parameters, self.num_observations)
 
 
-def criterion(name: str, log_likelihood: Array, num_parameters: Array | int, count: Array | int) -> Array:
+def information_criterion(
+    name: str, log_likelihood: Array, num_parameters: Array | int, count: Array | int
+) -> Array:
     """An information criterion, on the scale of the deviance `-2 log_likelihood`.
 
     Args:
@@ -78,7 +81,7 @@ def criterion(name: str, log_likelihood: Array, num_parameters: Array | int, cou
       The criterion, of which lower is better.
 
     Example:
-      >>> float(criterion("aic", jnp.array(-10.0), 3, 50))
+      >>> float(information_criterion("aic", jnp.array(-10.0), 3, 50))
       26.0
     """
     count = jnp.asarray(count, log_likelihood.dtype)

@@ -195,16 +195,42 @@ def residuals(params: ARParams, ys: Array, inputs: Array | None, lengths: Array 
 @jax.jit
 def _log_likelihood(params: ARParams, ys: Array, inputs: Array | None, lengths: Array | None) -> Array:
     left = residuals(params, ys, inputs, lengths)
-    order, size = params.coefficients.shape[:2]
-    cholesky = known_noise(params)
-    whitened = ops.back_substitute(cholesky.T, left.reshape(-1, size).T, transposed=True).T
-    squares = jnp.sum(whitened.reshape(left.shape) ** 2, axis=(0, -1))
+    order = params.coefficients.shape[0]
     if lengths is None:
-        steps = jnp.full(ys.shape[1:-1], left.shape[0], ys.dtype)
+        steps = jnp.full(ys.shape[1:-1], left.shape[0])
     else:
-        steps = jnp.maximum(lengths - order, 0).astype(ys.dtype)
-    log_scale = jnp.sum(jnp.log(jnp.abs(jnp.diagonal(cholesky))))
-    return -steps * (log_scale + 0.5 * size * math.log(2 * math.pi)) - 0.5 * squares
+        steps = jnp.maximum(lengths - order, 0)
+    return log_density(left, known_noise(params), steps)
+
+
+def log_density(rows: Array, cholesky: Array, count: Array) -> Array:
+    """The logarithm of the density of independent normal vectors of mean zero, over the first axis.
+
+    Equation: `Σ_t log N(row_t; 0, L Lᵀ)`. Where `L` has a zero on its diagonal, a direction has no noise:
+    rows that do not move there have the density infinity, others zero.
+
+    Args:
+      rows: `[T, *B, M]`, zeros in the padding.
+      cholesky: `L`, `[M, M]` lower triangular.
+      count: `[*B]`, how many of the rows are not padding.
+
+    Returns:
+      `[*B]`; zero where there is no row.
+
+    Example:
+      >>> log_density(jnp.zeros((2, 1)), jnp.zeros((1, 1)), jnp.array(2)).item()
+      inf
+    """
+    size = cholesky.shape[0]
+    noiseless = jnp.diagonal(cholesky) == 0
+    cholesky = cholesky + jnp.diag(noiseless.astype(cholesky.dtype))
+    whitened = ops.back_substitute(cholesky.T, rows.reshape(-1, size).T, transposed=True).T
+    whitened = whitened.reshape(rows.shape)
+    log_scale = jnp.sum(jnp.log(jnp.abs(jnp.diagonal(cholesky)))) + 0.5 * size * math.log(2 * math.pi)
+    density = -count * log_scale - 0.5 * jnp.sum(whitened**2, axis=(0, -1))
+    moves = jnp.any(noiseless & (whitened != 0), axis=(0, -1))
+    limit = jnp.where(moves, -jnp.inf, jnp.inf)
+    return jnp.where(noiseless.any() & (count > 0), limit, density)
 
 
 @jax.jit

@@ -13,7 +13,8 @@ from flax import struct
 from seqjax import ops
 from seqjax.checks import check_flag, check_size, shown
 from seqjax.memoryless.ar.design import column_names, regression
-from seqjax.memoryless.ar.fitting import check_enough_steps, check_independent, criterion
+from seqjax.memoryless.ar.fitting import check_enough_steps, check_independent, information_criterion
+from seqjax.memoryless.ar.likelihood import log_density
 from seqjax.memoryless.arguments import check_count, checked_data
 from seqjax.types import Array
 
@@ -100,25 +101,28 @@ def select_order(
     num_inputs = 0 if inputs is None else inputs.shape[-1]
     names = column_names(max_order, ys.shape[-1], num_inputs, intercept)
     check_enough_steps(ys, max_order + (num_held_out or 0), given, len(names))
-    selection, dependent = _select(
-        int(max_order), bool(intercept), criterion, num_held_out, ys, inputs, lengths
+    log_likelihood, num_parameters, count, dependent = _select(
+        int(max_order), bool(intercept), num_held_out, ys, inputs, lengths
     )
     check_independent(dependent, names)
-    return selection
+    if criterion == "held_out":
+        scores = -2 * log_likelihood
+    else:
+        scores = information_criterion(criterion, log_likelihood, num_parameters, count)
+    return OrderSelection(jnp.argmin(scores), scores)
 
 
 # Compiled once for its shapes, so that a call outside of any jit compiles nothing again.
-@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+@partial(jax.jit, static_argnums=(0, 1, 2))
 def _select(
     max_order: int,
     intercept: bool,
-    name: str,
     num_held_out: int | None,
     ys: Array,
     inputs: Array | None,
     lengths: Array | None,
-) -> tuple[OrderSelection, Array]:
-    """The comparison, and which columns of the regression are dependent."""
+) -> tuple[Array, Array, Array, Array]:
+    """By order: the likelihood and the free parameters; the steps, and which columns are dependent."""
     if lengths is not None:
         valid = ops.length_mask(lengths, ys.shape[0])
         ys = ops.zero_padding(ys, valid)
@@ -145,24 +149,20 @@ def _select(
         unexplained = jnp.where(jnp.arange(num_columns)[:, None] < size, 0, explained)
         return ops.qr(jnp.concatenate([unexplained, rest]))[1] / jnp.sqrt(count.astype(ys.dtype))
 
-    def by_criterion(size: Array) -> Array:
+    def of_all(size: Array) -> Array:
         log_scale = jnp.sum(jnp.log(jnp.diagonal(noise(size))))
-        log_likelihood = -count * (log_scale + 0.5 * num_outputs * (math.log(2 * math.pi) + 1))
-        num_parameters = num_outputs * size + num_outputs * (num_outputs + 1) // 2
-        return criterion(name, log_likelihood, num_parameters, count)
+        return -count * (log_scale + 0.5 * num_outputs * (math.log(2 * math.pi) + 1))
 
-    def by_held_out(size: Array) -> Array:
+    def of_held_out(size: Array) -> Array:
         # The other columns do not exist for this order: the system leaves them at zero.
         inside = jnp.arange(num_columns) < size
         smaller = jnp.where(inside[:, None] & inside, triangular, jnp.eye(num_columns, dtype=ys.dtype))
         columns = ops.back_substitute(smaller, jnp.where(inside[:, None], explained, 0))
         errors = rows.targets - jnp.matmul(rows.design, columns, precision="highest")
         late = rows.valid & ~used
-        errors, factor = ops.zero_padding(errors, late), noise(size)
-        whitened = ops.back_substitute(factor, errors.T, transposed=True)
-        log_scale = jnp.sum(jnp.log(jnp.diagonal(factor)))
-        return jnp.sum(whitened**2) + jnp.sum(late) * (2 * log_scale + num_outputs * math.log(2 * math.pi))
+        return log_density(ops.zero_padding(errors, late), noise(size).T, jnp.sum(late))
 
-    scores = jax.lax.map(by_held_out if name == "held_out" else by_criterion, sizes)
-    scores = jnp.where(dependent.any(), jnp.nan, scores)
-    return OrderSelection(jnp.argmin(scores), scores), dependent
+    log_likelihood = jax.lax.map(of_all if num_held_out is None else of_held_out, sizes)
+    log_likelihood = jnp.where(dependent.any(), jnp.nan, log_likelihood)
+    num_parameters = num_outputs * sizes + num_outputs * (num_outputs + 1) // 2
+    return log_likelihood, num_parameters, count, dependent
