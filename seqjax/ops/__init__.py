@@ -2,6 +2,8 @@
 
 from seqjax.ops.initializers import default_dtype, input_kernel, learned_carry, recurrent_kernel
 from seqjax.ops.least_squares import LeastSquares, back_substitute, dependent_columns, least_squares, qr
+from seqjax.ops.linear_algebra import cholesky, solve_triangular, triangularize
+from seqjax.ops.linear_recurrence import linear_recurrence
 from seqjax.ops.prefix_scan import prefix_scan
 from seqjax.ops.products import accumulation_dtype, product
 from seqjax.ops.ragged import (
@@ -19,6 +21,7 @@ __all__ = [
     "accumulation_dtype",
     "back_substitute",
     "boundaries_backward",
+    "cholesky",
     "compensated_sum",
     "default_dtype",
     "dependent_columns",
@@ -27,11 +30,14 @@ __all__ = [
     "learned_carry",
     "least_squares",
     "length_mask",
+    "linear_recurrence",
     "prefix_scan",
     "product",
     "qr",
     "recurrent_kernel",
     "reverse",
     "select",
+    "solve_triangular",
+    "triangularize",
     "zero_padding",
 ]
