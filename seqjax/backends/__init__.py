@@ -1,10 +1,11 @@
 """Ways of running a cell over time: `(cell, params, carry, xs) -> (carry, ys)`, one a file."""
 
+from seqjax.backends.associative import associative
 from seqjax.backends.checkpointed import checkpointed
 from seqjax.backends.fused import fused
 from seqjax.backends.scan import scan
 
-BACKENDS = {"scan": scan, "fused": fused, "checkpointed": checkpointed}
+BACKENDS = {"scan": scan, "fused": fused, "associative": associative, "checkpointed": checkpointed}
 """Backends by the name that `unroll(method=...)` takes."""
 
-__all__ = ["BACKENDS", "checkpointed", "fused", "scan"]
+__all__ = ["BACKENDS", "associative", "checkpointed", "fused", "scan"]
