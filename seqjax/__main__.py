@@ -24,8 +24,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
       where the user interrupted.
 
     Example:
-      >>> main(["list"])
-      sentiment  what people feel about what they write: tweets or movie reviews, many to one
+      >>> main(["list"])  # doctest: +ELLIPSIS
+      sentiment    what people feel about what they write: tweets or movie reviews, many to one
+      nile         the flow of the Nile, 1871 to 1970: a local level by the Kalman filter, and its forecast
+      ...
       0
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
@@ -91,9 +93,13 @@ def _list(parsed: argparse.Namespace) -> int:
 
 
 def _train(parsed: argparse.Namespace) -> int:
+    from seqjax.recipes.runs import reported
+
     module = _module(parsed.recipe)
     names = [field.name for field in dataclasses.fields(module.Options)]
-    module.train(module.Options(**{name: getattr(parsed, name) for name in names}), parsed.run_dir)
+    options = module.Options(**{name: getattr(parsed, name) for name in names})
+    with reported(parsed.run_dir, parsed.recipe, RECIPES[parsed.recipe], options):
+        module.train(options, parsed.run_dir)
     return 0
 
 
@@ -103,7 +109,13 @@ def _predict(parsed: argparse.Namespace) -> int:
     recipe = read_run(parsed.run_dir)["recipe"]
     if recipe not in RECIPES:
         raise ValueError(f"run is {parsed.run_dir}, of the unknown recipe {recipe!r}.")
-    for line in _module(recipe).predict(parsed.run_dir, parsed.texts):
+    module = _module(recipe)
+    if not hasattr(module, "predict"):
+        raise ValueError(
+            f"run is {parsed.run_dir}, of the recipe {recipe!r}, which has nothing to predict with: what it "
+            f"found is in {parsed.run_dir / 'report.md'}."
+        )
+    for line in module.predict(parsed.run_dir, parsed.texts):
         print(line)
     return 0
 

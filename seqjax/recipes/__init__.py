@@ -1,6 +1,17 @@
 """One runnable experiment a file, short enough to fork; `python -m seqjax` runs them by name."""
 
-RECIPES = {"sentiment": "what people feel about what they write: tweets or movie reviews, many to one"}
-"""Recipes by name, a line each. The module `seqjax.recipes.NAME` holds `Options`, `train` and `predict`."""
+RECIPES = {
+    "sentiment": "what people feel about what they write: tweets or movie reviews, many to one",
+    "nile": "the flow of the Nile, 1871 to 1970: a local level by the Kalman filter, and its forecast",
+    "sunspots": "sunspots of years not seen: AR, TDNN, NARX, LDS and LSTM side by side",
+    "co2": "carbon dioxide in the air: trend and seasons by the Kalman filter, with weeks missing",
+    "earthquakes": "great earthquakes a year: Poisson hidden Markov models of 1 to 5 states",
+    "geyser": "eruptions of Old Faithful: Gaussian hidden Markov models of waiting and duration",
+    "yeast": "coding regions of a yeast by a hidden Markov model that learned from two others",
+}
+"""Recipes by name, a line each.
+
+The module `seqjax.recipes.NAME` holds `Options` and `train`, and `predict` where a run answers about texts.
+"""
 
 __all__ = ["RECIPES"]

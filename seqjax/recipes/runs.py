@@ -1,17 +1,24 @@
-"""A run's folder: options, vocabulary and results as JSON, weights as safetensors, a picture of training."""
+"""A run's folder: options, vocabulary and results as JSON, weights as safetensors, pictures, a report."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+import shlex
+import sys
+import textwrap
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-import numpy as np
+import jax
 import numpy.typing as npt
 
+from seqjax.recipes import pictures
 from seqjax.recipes.options import read_options
 from seqjax.training import save_weights
 from seqjax.types import Params
@@ -70,7 +77,7 @@ def save_run(
       ... class Options:
       ...     hidden_size: int = 4
       >>> folder = Path(tempfile.mkdtemp())
-      >>> save_run(folder, "sentiment", Options(), {"kernel": np.ones(2)}, results={"accuracy": 0.9})
+      >>> save_run(folder, "sentiment", Options(), {"scale": 1.0}, results={"accuracy": 0.9})
       >>> read_run(folder)["results"]
       {'accuracy': 0.9}
     """
@@ -150,6 +157,72 @@ def load_run(folder: str | os.PathLike, recipe: str, options: type) -> tuple[Any
     return read_options(options, document["options"]), document
 
 
+@contextlib.contextmanager
+def reported(folder: Path, recipe: str, line: str, options: Any) -> Iterator[None]:
+    """Writes what a recipe prints, as it prints it, and its pictures into the run's `report.md`.
+
+    Args:
+      folder: the run's folder.
+      recipe: the recipe's name.
+      line: what it is about.
+      options: its dataclass of options.
+
+    Example:
+      >>> import tempfile
+      >>> @dataclasses.dataclass
+      ... class Options:
+      ...     hidden_size: int = 4
+      >>> folder = Path(tempfile.mkdtemp())
+      >>> with reported(folder, "sentiment", "what people feel", Options(hidden_size=8)):
+      ...     print("accuracy 0.9")
+      accuracy 0.9
+      >>> report = (folder / "report.md").read_text()
+      >>> "train sentiment --hidden-size 8" in report and "accuracy 0.9" in report
+      True
+    """
+    printed, started = _Kept(sys.stdout), time.perf_counter()
+    with contextlib.redirect_stdout(printed):
+        yield
+    words = ["python", "-m", "seqjax", "train", recipe, *_changed(options), "--run-dir", str(folder)]
+    drawn = [f"![{path.stem}]({path.name})" for path in sorted(folder.glob("*.png"))]
+    parts = [
+        f"# {recipe}: {line}",
+        textwrap.indent(shlex.join(words), "    "),
+        f"Took {time.perf_counter() - started:.0f} s on {_machine()}, and printed:",
+        textwrap.indent(printed.getvalue().rstrip(), "    "),
+        *drawn,
+    ]
+    (folder / "report.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _machine() -> str:
+    cores = f"{os.cpu_count()} CPU cores"
+    return cores if jax.default_backend() == "cpu" else f"one {jax.devices()[0].device_kind} with {cores}"
+
+
+class _Kept(io.StringIO):
+    """Passes on what is written, and keeps it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(text)
+        return super().write(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
+def _changed(options: Any) -> Iterator[str]:
+    """The options that are not as they are by default, as words of a command line."""
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        if value != field.default:
+            yield from (f"--{field.name.replace('_', '-')}", str(value))
+
+
 def draw_curves(path: Path, curves: Sequence[tuple[str, npt.ArrayLike, Mapping[str, npt.ArrayLike]]]) -> None:
     """Draws how training went, one panel a quantity, readable without colours.
 
@@ -163,18 +236,30 @@ def draw_curves(path: Path, curves: Sequence[tuple[str, npt.ArrayLike, Mapping[s
     Example:
       >>> draw_curves(Path("curve.png"), [("loss", [1, 2], {"training": [0.7, 0.5]})])  # doctest: +SKIP
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError('pictures are drawn by matplotlib: pip install "seqjax[plot]".') from error
-    figure = Figure(figsize=(4.5 * len(curves), 3.2), layout="constrained")
-    for axes, (label, epochs, lines) in zip(
-        np.atleast_1d(figure.subplots(1, len(curves))), curves, strict=True
-    ):
+    figure, panels = pictures.new_figure(1, len(curves), (4.5 * len(curves), 3.2))
+    for axes, (label, epochs, lines) in zip(panels, curves, strict=True):
         for (name, values), style in zip(lines.items(), ("k-o", "k--s", "k:^", "k-.D"), strict=False):
             axes.plot(epochs, values, style, markersize=3.5, linewidth=1.2, label=name)
         axes.set_xlabel("epoch")
         axes.set_ylabel(label)
-        axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
-    figure.savefig(path, dpi=150)
+    pictures.save(figure, path)
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints rows below a header, the first column to the left, the others to the right.
+
+    Args:
+      header: a name for each column.
+      rows: as many strings each.
+
+    Example:
+      >>> print_table(("states", "AIC"), [("1", "785.8"), ("2", "693.8")])
+      states    AIC
+      1       785.8
+      2       693.8
+    """
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    for row in (header, *rows):
+        rest = [f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True)]
+        print("  ".join([f"{row[0]:{widths[0]}}", *rest]).rstrip())

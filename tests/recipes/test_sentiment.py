@@ -47,7 +47,12 @@ def run(tmp_path_factory):
 
 
 def test_training_saves_all_that_an_answer_needs(run):
-    assert sorted(path.name for path in run.iterdir()) == ["curve.png", "run.json", "weights.safetensors"]
+    assert sorted(path.name for path in run.iterdir()) == [
+        "curve.png",
+        "report.md",
+        "run.json",
+        "weights.safetensors",
+    ]
     document = json.loads((run / "run.json").read_text())
     assert document["recipe"] == "sentiment"
     assert document["options"]["hidden_size"] == 4
