@@ -15,8 +15,24 @@ from seqjax.cell import Cell, Gated
 from seqjax.checks import check_size
 from seqjax.types import Array, Carry, Params, PyTree
 
-CHUNK_SIZE = 16
-"""Steps whose weight gradients are summed in one product: few enough that they stay in a CPU's cache."""
+
+class Loops(NamedTuple):
+    """How time is cut.
+
+    Attributes:
+      chunk_size: steps whose weight gradients are summed in one product; `None` for all, and the inputs' part
+        of the gates computed before the loop instead of inside it.
+      unroll: steps that one turn of a loop takes.
+    """
+
+    chunk_size: int | None
+    unroll: int
+
+
+ON_CPU = Loops(chunk_size=16, unroll=1)
+"""So few steps that they stay in the cache; the inputs' part computed ahead would have to be read again."""
+ON_ACCELERATORS = Loops(chunk_size=None, unroll=4)
+"""Few large products, and few starts of kernels."""
 
 
 def fused(
@@ -25,8 +41,8 @@ def fused(
     carry: Carry,
     xs: Any,
     *,
-    chunk_size: int | None = CHUNK_SIZE,
-    unroll: int = 1,
+    chunk_size: int | str | None = "auto",
+    unroll: int | str = "auto",
 ) -> tuple[Carry, Any]:
     """Runs a gated cell over time, with a gradient derived from its structure.
 
@@ -44,9 +60,10 @@ def fused(
       carry: the carry before the first step, floating leaves `[*B, ...]`.
       xs: a pytree of arrays `[T, *B, ...]`.
       chunk_size: steps a chunk; `None` for the whole sequence, which also computes the inputs' part of the
-        gates before the loop instead of inside it, as accelerators like it.
-      unroll: steps that one turn of a loop takes, forward and backward: more of them cost less where starting
-        the next turn takes longer than its work, as on accelerators, and longer to compile.
+        gates before the loop instead of inside it. `"auto"` is 16 on a CPU and `None` elsewhere, by the
+        platform that the program is lowered for.
+      unroll: steps that one turn of a loop takes, forward and backward: more of them help where starting the
+        next turn takes longer than its work, and take longer to compile. `"auto"` is 1 on a CPU, else 4.
 
     Returns:
       The carry after the last step, and the outputs `[T, *B, H]`.
@@ -68,17 +85,33 @@ def fused(
         raise ValueError(
             f"cell has {kind}, but method 'fused' runs Gated cells: use method='scan', which runs any cell."
         )
-    if chunk_size is not None:
-        check_size("chunk_size", chunk_size)
-    check_size("unroll", unroll)
-    return _run(cell.structure, _Loops(chunk_size, unroll), params, carry, xs)
+    sizes: dict[str, Any] = {"chunk_size": chunk_size, "unroll": unroll}
+    for name, size in sizes.items():
+        if size != "auto" and (name, size) != ("chunk_size", None):
+            check_size(name, size)
+    return _run(cell.structure, _Plan(chunk_size, unroll), params, carry, xs)
 
 
-class _Loops(NamedTuple):
-    """How time is cut: the options of `fused`."""
+class _Plan(NamedTuple):
+    """The options of `fused`."""
 
-    chunk_size: int | None
-    unroll: int
+    chunk_size: Any
+    unroll: Any
+
+    def run(self, function: Callable[..., PyTree], *arguments: PyTree) -> PyTree:
+        """Calls `function(loops, *arguments)` with the loops that suit the platform that runs it."""
+        on_cpu, elsewhere = (
+            Loops(
+                loops.chunk_size if self.chunk_size == "auto" else self.chunk_size,
+                loops.unroll if self.unroll == "auto" else self.unroll,
+            )
+            for loops in (ON_CPU, ON_ACCELERATORS)
+        )
+        if on_cpu == elsewhere:
+            return function(on_cpu, *arguments)
+        return jax.lax.platform_dependent(
+            *arguments, cpu=partial(function, on_cpu), default=partial(function, elsewhere)
+        )
 
 
 class _Parts(NamedTuple):
@@ -114,13 +147,13 @@ class _Parts(NamedTuple):
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _run(structure: Gated, loops: _Loops, params: Params, carry: Carry, xs: Any) -> tuple[Carry, Any]:
-    carry, (ys, _) = _forward(structure, loops, params, carry, xs, keep=False)
+def _run(structure: Gated, plan: _Plan, params: Params, carry: Carry, xs: Any) -> tuple[Carry, Any]:
+    carry, (ys, _) = plan.run(partial(_forward, structure, False), params, carry, xs)
     return carry, ys
 
 
 def _forward(
-    structure: Gated, loops: _Loops, params: Params, carry: Carry, xs: Any, *, keep: bool
+    structure: Gated, keep: bool, loops: Loops, params: Params, carry: Carry, xs: Any
 ) -> tuple[Carry, tuple[Any, tuple[Carry, list[Array]] | None]]:
     """The loop over time; with `keep`, also the carry before each step and what is kept of its parts."""
     gate_params, kernel = structure.gate_params(params), structure.recurrent(params)
@@ -141,15 +174,27 @@ def _forward(
 
 
 def _run_keeping(
-    structure: Gated, loops: _Loops, params: Params, carry: Carry, xs: Any
+    structure: Gated, plan: _Plan, params: Params, carry: Carry, xs: Any
 ) -> tuple[tuple[Carry, Any], tuple]:
-    last, (ys, kept) = _forward(structure, loops, params, carry, xs, keep=True)
+    last, (ys, kept) = plan.run(partial(_forward, structure, True), params, carry, xs)
     return (last, ys), (params, kept, last, xs)
 
 
 def _backward(
-    structure: Gated, loops: _Loops, kept: tuple, cotangents: tuple[Carry, Any]
+    structure: Gated, plan: _Plan, kept: tuple, cotangents: tuple[Carry, Any]
 ) -> tuple[Params, Carry, Any]:
+    d_params, d_carry, d_xs = plan.run(partial(_backward_loops, structure), kept, cotangents)
+    _, fixed_xs, join_xs = _split(kept[-1])
+    return d_params, d_carry, join_xs(d_xs, [np.zeros(x.shape, jax.dtypes.float0) for x in fixed_xs])
+
+
+_run.defvjp(_run_keeping, _backward)
+
+
+def _backward_loops(
+    structure: Gated, loops: Loops, kept: tuple, cotangents: tuple[Carry, Any]
+) -> tuple[Params, Carry, list[Array]]:
+    """The loop over chunks of steps; the cotangents of the inputs are those of their floating leaves."""
     params, (carries, parts), last, xs = kept
     d_last, d_ys = cotangents
     num_steps = jax.tree.leaves(xs)[0].shape[0]
@@ -176,12 +221,7 @@ def _backward(
 
     d_carry, _, (d_params, *d_shared) = state
     (d_through_shared,) = of_shared(_cast_like(tuple(d_shared), shared))
-    d_params = _cast_like(_add(d_params, d_through_shared), params)
-    _, fixed_xs, join_xs = _split(xs)
-    return d_params, d_carry, join_xs(d_xs, [np.zeros(x.shape, jax.dtypes.float0) for x in fixed_xs])
-
-
-_run.defvjp(_run_keeping, _backward)
+    return _cast_like(_add(d_params, d_through_shared), params), d_carry, d_xs
 
 
 def _chunk_backward(
