@@ -60,7 +60,7 @@ def contenders(problem: Problem, direction: str, options: argparse.Namespace) ->
     """All that can be imported and have such a cell, ours first."""
     make = functools.partial(_jax_contender, problem, direction)
     yield make("seqjax", *_ours(problem, "auto"))
-    for name, method in _variants(problem, direction, options).items():
+    for name, method in _variants(options).items():
         yield make(f"seqjax, {name}", *_ours(problem, method), counts=False)
     if linen:
         for variant in ("LSTMCell", "OptimizedLSTMCell") if problem.kind == "lstm" else ("",):
@@ -77,12 +77,14 @@ def contenders(problem: Problem, direction: str, options: argparse.Namespace) ->
         yield _torch_contender(problem, direction, options)
 
 
-def _variants(problem: Problem, direction: str, options: argparse.Namespace) -> dict[str, Any]:
+def _variants(options: argparse.Namespace) -> dict[str, Any]:
     """The backends by name, where they are asked for: `auto` is one of them."""
     if not options.variants:
         return {}
-    whole = functools.partial(sj.backends.fused, chunk_size=None)
-    return {"scan": "scan", "fused": "fused", "fused whole": whole}
+    fused = functools.partial(functools.partial, sj.backends.fused)
+    variants = {"scan": "scan", "chunks of 16": fused(chunk_size=16), "whole": fused(chunk_size=None)}
+    unrolled = {f"whole, unroll {n}": fused(chunk_size=None, unroll=n) for n in (4, 16)}
+    return variants | (unrolled if options.device == "gpu" else {})
 
 
 def _jax_contender(

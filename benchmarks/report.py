@@ -53,6 +53,13 @@ class Report:
             "-" if ratio is None else f"{ratio:.2f}",
             "; ".join(remarks),
         )
+        apart = [
+            f"{name} {_milliseconds(entry['min'])}"
+            for name, entry in cell.seconds.items()
+            if not entry["counts"] and "min" in entry
+        ]
+        if apart:
+            print(f"{'':40}  not counted: {'; '.join(apart)}", flush=True)
         self.save()
 
     def summary(self) -> dict[str, Any]:
