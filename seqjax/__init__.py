@@ -3,18 +3,30 @@
 from seqjax import data, decoding, interop, memoryless, tasks, training
 from seqjax.cell import Affine, Cell, Gated, GatedParams, gated_cell, step_of
 from seqjax.cells import (
+    AffineParams,
     ContextCarry,
     GRUParams,
     JordanParams,
+    LRUParams,
     LSTMCarry,
     LSTMNorm,
     LSTMParams,
+    RGLRUParams,
+    S5Params,
+    affine_cell,
     elman,
     gru,
     irnn,
     jordan,
+    lru,
     lstm,
+    min_gru,
+    min_lstm,
     minimal_gated_unit,
+    qrnn,
+    rg_lru,
+    s5,
+    sru,
 )
 from seqjax.layers import (
     Layer,
@@ -31,6 +43,7 @@ from seqjax.layers import (
     streaming_step,
     summary,
 )
+from seqjax.statespace import hmm, lds
 from seqjax.tasks import heads
 from seqjax.transforms import masked, recurrent_dropout, resettable, zoneout
 from seqjax.types import Batch
@@ -38,6 +51,7 @@ from seqjax.unroll import unroll
 
 __all__ = [
     "Affine",
+    "AffineParams",
     "Batch",
     "Cell",
     "ContextCarry",
@@ -45,10 +59,14 @@ __all__ = [
     "Gated",
     "GatedParams",
     "JordanParams",
+    "LRUParams",
     "LSTMCarry",
     "LSTMNorm",
     "LSTMParams",
     "Layer",
+    "RGLRUParams",
+    "S5Params",
+    "affine_cell",
     "attention",
     "bidirectional",
     "data",
@@ -61,14 +79,23 @@ __all__ = [
     "gated_cell",
     "gru",
     "heads",
+    "hmm",
     "interop",
     "irnn",
     "jordan",
     "layer_norm",
+    "lds",
+    "lru",
     "lstm",
     "masked",
     "memoryless",
+    "min_gru",
+    "min_lstm",
     "minimal_gated_unit",
+    "qrnn",
+    "rg_lru",
+    "s5",
+    "sru",
     "recurrent",
     "recurrent_dropout",
     "residual",
