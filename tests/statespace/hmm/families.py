@@ -1,13 +1,17 @@
 """The emissions that the tests go through, and data for each."""
 
+import functools
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from seqjax.statespace import hmm
 
 STATES = 3
-LENGTHS = np.array([12, 7])
-SHAPE = (12, 2)
+SHAPE = (200, 2)
+LENGTHS = np.array([200, 120])
+PADDING = np.arange(SHAPE[0])[:, None] >= LENGTHS
 
 FAMILIES = {
     "categorical": hmm.categorical(STATES, 4, pseudo_count=0.5),
@@ -15,7 +19,7 @@ FAMILIES = {
     "full": hmm.gaussian(STATES, 2, covariance_pseudo_count=0.5, mean_pseudo_count=0.25, prior_mean=1.0),
     "diagonal": hmm.gaussian(STATES, 2, "diagonal", covariance_pseudo_count=0.5, prior_covariance=2.0),
     "tied": hmm.gaussian(STATES, 2, "tied", covariance_pseudo_count=0.5, mean_pseudo_count=0.25),
-    "mixture": hmm.mixture(STATES, 2, 2, "diagonal", covariance_pseudo_count=0.5, weight_pseudo_count=0.5),
+    "mixture": hmm.mixture(STATES, 2, 2, covariance_pseudo_count=0.5, weight_pseudo_count=0.5),
     "autoregressive": hmm.autoregressive(STATES, 2, 2, covariance_pseudo_count=0.5),
 }
 """Each with a prior, so that none of its terms is zero."""
@@ -36,19 +40,20 @@ def soft_weights(seed=0, shape=SHAPE):
     return np.random.default_rng(seed).dirichlet(np.ones(STATES), shape)
 
 
-def drawn(emission, name, seed=0):
+def drawn(name, seed=0, scale=0.5):
     """Params of any real numbers, drawn without compiling `init`."""
     generator = np.random.default_rng(seed)
-    ys = observations(name)
-    shapes = jax.eval_shape(lambda: emission.init(jax.random.key(0), ys))
-    return jax.tree.map(
-        lambda leaf: jax.numpy.asarray(generator.normal(0, 0.5, leaf.shape), leaf.dtype), shapes
-    )
+    dtype = jnp.zeros(()).dtype
+    return jax.tree.map(lambda leaf: generator.normal(0, scale, leaf.shape).astype(dtype), _shapes(name))
 
 
-def garbled(ys, lengths=LENGTHS):
-    """The same observations, with something that must not be read as padding."""
-    padding = np.arange(len(ys))[:, None] >= lengths
+@functools.cache
+def _shapes(name):
+    return jax.eval_shape(lambda: FAMILIES[name].init(jax.random.key(0), observations(name)))
+
+
+def garbled(ys, padding=PADDING):
+    """The same observations, with something that must not be read where there are none."""
     ys = np.array(ys)
     ys[padding] = -7 if ys.dtype.kind == "i" else np.nan
     return ys

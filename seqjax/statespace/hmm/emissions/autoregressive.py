@@ -18,6 +18,7 @@ from seqjax.statespace.hmm.emissions.covariance import (
     check_form,
     checked_prior,
     covariance_shape,
+    in_dtype,
     log_normal_prior,
     maximal_covariance,
     num_covariance_parameters,
@@ -33,6 +34,7 @@ from seqjax.statespace.hmm.emissions.observations import (
     pooled_mean_and_variances,
     readable,
     real_numbers,
+    shape_of,
     weighed,
 )
 from seqjax.types import Array, Key
@@ -126,18 +128,20 @@ def autoregressive(
 
     def read(ys: Any, mask: Array | None) -> tuple[Array, Array]:
         # Only padding may hold anything: a step that is not observed is still the past of others.
-        return _with_past(real_numbers(ys, size, mask, blank=False), mask, order)
+        read_ys, past = _with_past(real_numbers(ys, size, mask, blank=False), mask, order)
+        _check_past(ys, past, mask, order)
+        return read_ys, past
 
     def init(key: Key, ys: Any, lengths: Any = None, observed: Any = None) -> AutoregressiveParams:
         check_key(key)
-        mask = readable(jnp.shape(ys)[:-1], lengths, observed)
-        return _start(form, prior, ridge, key, *read(ys, mask), mask, num_states)
+        mask = readable(shape_of(ys)[:-1], lengths, observed)
+        return _start(form, in_dtype(prior), ridge, key, *read(ys, mask), mask, num_states)
 
     def log_likelihoods(
         params: AutoregressiveParams, ys: Any, lengths: Any = None, observed: Any = None
     ) -> Array:
         check_params(params, shapes)
-        mask = readable(jnp.shape(ys)[:-1], lengths, observed)
+        mask = readable(shape_of(ys)[:-1], lengths, observed)
         values = _log_likelihoods(form, params, *read(ys, mask))
         return values if mask is None else ops.zero_padding(values, mask)
 
@@ -150,15 +154,15 @@ def autoregressive(
 
     def maximize(params: AutoregressiveParams, ys: Any, weights: Any) -> AutoregressiveParams:
         check_params(params, shapes)
-        weights, mask = weighed(weights, jnp.shape(ys)[:-1], num_states)
-        return _maximize(form, prior, ridge, params, *read(ys, mask), weights)
+        weights, mask = weighed(weights, shape_of(ys)[:-1], num_states)
+        return _maximize(form, in_dtype(prior), ridge, params, *read(ys, mask), weights)
 
     def log_prior(params: AutoregressiveParams, ys: Any, lengths: Any = None, observed: Any = None) -> Array:
-        mask = readable(jnp.shape(ys)[:-1], lengths, observed)
-        return _log_prior(form, prior, ridge, params, read(ys, mask)[0], mask)
+        mask = readable(shape_of(ys)[:-1], lengths, observed)
+        return _log_prior(form, in_dtype(prior), ridge, params, read(ys, mask)[0], mask)
 
     def check(ys: Any, lengths: Any = None, observed: Any = None) -> Array:
-        real_numbers(ys, size, readable(jnp.shape(ys)[:-1], lengths, observed))
+        read(ys, readable(shape_of(ys)[:-1], lengths, observed))
         return jnp.asarray(ys)
 
     free = num_states * size * (order * size + 1)
@@ -179,6 +183,19 @@ def _with_past(ys: Array, mask: Array | None, order: int) -> tuple[Array, Array]
     padded = jnp.concatenate([jnp.zeros((order, *ys.shape[1:]), ys.dtype), ys])
     past = jnp.concatenate([padded[order - j : order - j + len(ys)] for j in range(1, order + 1)], axis=-1)
     return (ys, past) if mask is None else (ops.zero_padding(ys, mask), ops.zero_padding(past, mask))
+
+
+def _check_past(ys: Any, past: Array, mask: Array | None, order: int) -> None:
+    """Refuses concrete values that are not finite in the past of a step that is read."""
+    if mask is None or isinstance(ys, jax.core.Tracer) or isinstance(mask, jax.core.Tracer):
+        return
+    known = np.isfinite(np.asarray(past)).all(axis=-1)
+    for where in np.argwhere(~known)[:1]:
+        place = tuple(int(i) for i in where)
+        raise ValueError(
+            f"ys has a value that is not finite among the {order} steps before {place}, expected finite "
+            f"numbers: they are its past. Fill them in, or set observed to False at that step too."
+        )
 
 
 def _kernels(coefficients: Array) -> Array:

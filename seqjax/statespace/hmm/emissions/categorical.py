@@ -16,6 +16,7 @@ from seqjax.statespace.hmm.emissions.observations import (
     check_pseudo_count,
     known_states,
     readable,
+    shape_of,
     weighed,
     whole_numbers,
 )
@@ -77,7 +78,7 @@ def categorical(num_states: int, num_symbols: int, *, pseudo_count: float = 0.0)
 
     def init(key: Key, ys: Any, lengths: Any = None, observed: Any = None) -> CategoricalParams:
         check_key(key)
-        mask = readable(jnp.shape(ys), lengths, observed)
+        mask = readable(shape_of(ys), lengths, observed)
         symbols, known = whole_numbers(ys, num_symbols, mask)
         once = known if mask is None else jnp.where(mask, known, 0)
         return _start(key, symbols, once, num_states, num_symbols)
@@ -86,7 +87,7 @@ def categorical(num_states: int, num_symbols: int, *, pseudo_count: float = 0.0)
         params: CategoricalParams, ys: Any, lengths: Any = None, observed: Any = None
     ) -> Array:
         check_params(params, shapes)
-        mask = readable(jnp.shape(ys), lengths, observed)
+        mask = readable(shape_of(ys), lengths, observed)
         return _log_likelihoods(params, *whole_numbers(ys, num_symbols, mask), mask)
 
     def sample(params: CategoricalParams, key: Key, states: Any) -> Array:
@@ -98,14 +99,14 @@ def categorical(num_states: int, num_symbols: int, *, pseudo_count: float = 0.0)
 
     def maximize(params: CategoricalParams, ys: Any, weights: Any) -> CategoricalParams:
         check_params(params, shapes)
-        weights, mask = weighed(weights, jnp.shape(ys), num_states)
+        weights, mask = weighed(weights, shape_of(ys), num_states)
         return _maximize(params, *whole_numbers(ys, num_symbols, mask), weights, pseudo_count)
 
     def log_prior(params: CategoricalParams, ys: Any, lengths: Any = None, observed: Any = None) -> Array:
         return log_dirichlet(params.logits, pseudo_count)
 
     def check(ys: Any, lengths: Any = None, observed: Any = None) -> Array:
-        whole_numbers(ys, num_symbols, readable(jnp.shape(ys), lengths, observed))
+        whole_numbers(ys, num_symbols, readable(shape_of(ys), lengths, observed))
         return jnp.asarray(ys)
 
     return Emission(

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from seqjax import ops
 from seqjax.checks import shown
 from seqjax.ops import linear_algebra
 from seqjax.statespace.hmm.emissions.normal import Moments, log_cholesky_of, squared_norm
@@ -90,6 +91,24 @@ def checked_prior(
     if covariance is not None:
         covariance = checked_covariances("prior_covariance", covariance, (size, size))
     return NormalPrior(mean_count=mean_count, mean=values, covariance_count=count, covariance=covariance)
+
+
+def in_dtype(prior: NormalPrior) -> NormalPrior:
+    """A prior whose arrays have the default dtype of where it is used, not of where it was made.
+
+    Args:
+      prior: the prior.
+
+    Returns:
+      The same in another dtype.
+
+    Example:
+      >>> in_dtype(checked_prior(1, 1.0, None)).mean.dtype
+      dtype('float32')
+    """
+    dtype = ops.default_dtype()
+    covariance = None if prior.covariance is None else np.asarray(prior.covariance, dtype)
+    return prior._replace(mean=np.asarray(prior.mean, dtype), covariance=covariance)
 
 
 def checked_covariances(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:

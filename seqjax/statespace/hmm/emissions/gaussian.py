@@ -18,6 +18,7 @@ from seqjax.statespace.hmm.emissions.covariance import (
     checked_covariances,
     checked_prior,
     covariance_shape,
+    in_dtype,
     log_normal_prior,
     maximal_covariance,
     maximal_mean,
@@ -33,6 +34,7 @@ from seqjax.statespace.hmm.emissions.observations import (
     readable,
     real_numbers,
     seeds,
+    shape_of,
     weighed,
 )
 from seqjax.types import Array, Key
@@ -116,12 +118,12 @@ def gaussian(
 
     def init(key: Key, ys: Any, lengths: Any = None, observed: Any = None) -> GaussianParams:
         check_key(key)
-        mask = readable(jnp.shape(ys)[:-1], lengths, observed)
+        mask = readable(shape_of(ys)[:-1], lengths, observed)
         return start(form, key, real_numbers(ys, size, mask), mask, num_states)
 
     def log_likelihoods(params: GaussianParams, ys: Any, lengths: Any = None, observed: Any = None) -> Array:
         check(params)
-        mask = readable(jnp.shape(ys)[:-1], lengths, observed)
+        mask = readable(shape_of(ys)[:-1], lengths, observed)
         values = log_densities(form, params, real_numbers(ys, size, mask))
         return values if mask is None else ops.zero_padding(values, mask)
 
@@ -136,15 +138,15 @@ def gaussian(
 
     def maximize(params: GaussianParams, ys: Any, weights: Any) -> GaussianParams:
         check(params)
-        weights, mask = weighed(weights, jnp.shape(ys)[:-1], num_states)
-        return maximized(form, prior, params, real_numbers(ys, size, mask), weights)
+        weights, mask = weighed(weights, shape_of(ys)[:-1], num_states)
+        return maximized(form, in_dtype(prior), params, real_numbers(ys, size, mask), weights)
 
     def log_prior(params: GaussianParams, ys: Any, lengths: Any = None, observed: Any = None) -> Array:
-        mask = readable(jnp.shape(ys)[:-1], lengths, observed)
-        return log_prior_of(form, prior, params, real_numbers(ys, size, mask), mask)
+        mask = readable(shape_of(ys)[:-1], lengths, observed)
+        return log_prior_of(form, in_dtype(prior), params, real_numbers(ys, size, mask), mask)
 
     def check_observations(ys: Any, lengths: Any = None, observed: Any = None) -> Array:
-        real_numbers(ys, size, readable(jnp.shape(ys)[:-1], lengths, observed))
+        real_numbers(ys, size, readable(shape_of(ys)[:-1], lengths, observed))
         return jnp.asarray(ys)
 
     return Emission(

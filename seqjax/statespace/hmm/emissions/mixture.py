@@ -16,6 +16,7 @@ from seqjax.statespace.hmm.emissions.covariance import (
     NormalPrior,
     check_form,
     checked_prior,
+    in_dtype,
     num_covariance_parameters,
 )
 from seqjax.statespace.hmm.emissions.emission import Emission
@@ -36,6 +37,7 @@ from seqjax.statespace.hmm.emissions.observations import (
     pooled_mean_and_variances,
     readable,
     real_numbers,
+    shape_of,
     weighed,
 )
 from seqjax.types import Array, Key
@@ -129,12 +131,12 @@ def mixture(
 
     def init(key: Key, ys: Any, lengths: Any = None, observed: Any = None) -> MixtureParams:
         check_key(key)
-        mask = readable(jnp.shape(ys)[:-1], lengths, observed)
+        mask = readable(shape_of(ys)[:-1], lengths, observed)
         return _start(form, key, real_numbers(ys, size, mask), mask, states)
 
     def log_likelihoods(params: MixtureParams, ys: Any, lengths: Any = None, observed: Any = None) -> Array:
         check(params)
-        mask = readable(jnp.shape(ys)[:-1], lengths, observed)
+        mask = readable(shape_of(ys)[:-1], lengths, observed)
         values = jax.nn.logsumexp(_joint(form, params, real_numbers(ys, size, mask)), axis=-1)
         return values if mask is None else ops.zero_padding(values, mask)
 
@@ -150,16 +152,16 @@ def mixture(
 
     def maximize(params: MixtureParams, ys: Any, weights: Any) -> MixtureParams:
         check(params)
-        weights, mask = weighed(weights, jnp.shape(ys)[:-1], num_states)
-        return _maximize(form, prior, params, real_numbers(ys, size, mask), weights, pseudo_count)
+        weights, mask = weighed(weights, shape_of(ys)[:-1], num_states)
+        return _maximize(form, in_dtype(prior), params, real_numbers(ys, size, mask), weights, pseudo_count)
 
     def log_prior(params: MixtureParams, ys: Any, lengths: Any = None, observed: Any = None) -> Array:
-        mask = readable(jnp.shape(ys)[:-1], lengths, observed)
-        components = log_prior_of(form, prior, _flat(params), real_numbers(ys, size, mask), mask)
+        mask = readable(shape_of(ys)[:-1], lengths, observed)
+        components = log_prior_of(form, in_dtype(prior), _flat(params), real_numbers(ys, size, mask), mask)
         return components + log_dirichlet(params.weight_logits, pseudo_count)
 
     def check_observations(ys: Any, lengths: Any = None, observed: Any = None) -> Array:
-        real_numbers(ys, size, readable(jnp.shape(ys)[:-1], lengths, observed))
+        real_numbers(ys, size, readable(shape_of(ys)[:-1], lengths, observed))
         return jnp.asarray(ys)
 
     free = num_all * size + num_covariance_parameters(form, num_all, size)
@@ -198,7 +200,9 @@ def _maximize(
 ) -> MixtureParams:
     """One EM step for the components."""
     shape = params.weight_logits.shape
-    parts = weights[..., None] * jax.nn.softmax(_joint(form, params, ys), axis=-1).astype(weights.dtype)
+    shares = jax.nn.softmax(_joint(form, params, ys), axis=-1).astype(weights.dtype)
+    # An observation that is impossible in all components of a state has no shares there, and no weight.
+    parts = jnp.where(weights[..., None] > 0, weights[..., None] * shares, 0)
     flat = parts.reshape(*parts.shape[:-2], -1)
     components = maximized(form, prior, _flat(params), ys, flat)
     counts = jnp.sum(parts.reshape(-1, *shape), axis=0).astype(params.weight_logits.dtype)

@@ -179,11 +179,12 @@ def shares(weight: Array) -> tuple[Array, Array]:
 
 
 def moments(form: str, ys: Array, weights: Array) -> Moments:
-    """Weighted means and scatter, in two passes, so that means far from zero cost no digits.
+    """Weighted means and scatter, centred before squaring, so that means far from zero cost no digits.
 
     Equations: `n_k = sum_t w_tk`, `mean_k = sum_t w_tk y_t / n_k`,
-    `S_k = sum_t w_tk (y_t - mean_k)(y_t - mean_k)ᵀ`, where the second pass mends what
-    rounding did to the first's means (Chan, Golub & LeVeque, 1983, eq. 1.7).
+    `S_k = sum_t w_tk (y_t - mean_k)(y_t - mean_k)ᵀ`. What rounding did to the means is found from the
+    residuals and mended before these are squared (Chan, Golub & LeVeque, 1983, section 2), so that nothing is
+    subtracted from the squares, and no variance can become negative.
 
     Args:
       form: `"full"`, `"diagonal"` or `"tied"`.
@@ -202,13 +203,13 @@ def moments(form: str, ys: Array, weights: Array) -> Moments:
     def one(weight: Array) -> Moments:
         count, share = shares(weight)
         mean = jnp.matmul(share, ys, precision="highest")
+        mean = mean + jnp.sum(share[:, None] * (ys - mean), axis=0)
         residuals = ys - mean
         weighted = share[:, None] * residuals
-        shift = jnp.sum(weighted, axis=0)
         if form == "diagonal":
-            scatter = jnp.sum(weighted * residuals, axis=0) - jnp.square(shift)
+            scatter = jnp.sum(weighted * residuals, axis=0)
         else:
-            scatter = jnp.matmul(weighted.T, residuals, precision="highest") - shift[:, None] * shift
-        return Moments(counts=count, means=mean + shift, scatter=count * scatter)
+            scatter = jnp.matmul(weighted.T, residuals, precision="highest")
+        return Moments(counts=count, means=mean, scatter=count * scatter)
 
     return jax.lax.map(one, weights.T.astype(ys.dtype))

@@ -286,6 +286,8 @@ def pooled_mean_and_variances(ys: Array, weights: Array | None) -> tuple[Array, 
     total = jnp.sum(weights)
     share = (weights / jnp.where(total > 0, total, 1))[:, None]
     mean = jnp.sum(share * ys, axis=0)
+    # What rounding did to the mean of many steps, their residuals tell.
+    mean = mean + jnp.sum(share * (ys - mean), axis=0)
     variance = jnp.sum(share * jnp.square(ys - mean), axis=0)
     rounding = jnp.square(8 * jnp.finfo(ys.dtype).eps * mean)
     without = jnp.where(mean != 0, jnp.square(mean), 1)
@@ -318,16 +320,36 @@ def seeds(key: Key, ys: Array, mask: Array | None, num_seeds: int) -> Array:
     allowed = jnp.ones(ys.shape[:1], ys.dtype) if mask is None else mask.reshape(-1).astype(ys.dtype)
     scaled = ys / jnp.sqrt(variances)
 
-    def draw(nearest: Array, share: Array) -> tuple[Array, Array]:
+    def draw(nearest: Array, noise: Array) -> tuple[Array, Array]:
         chances = allowed * jnp.where(jnp.isinf(nearest), 1, nearest)
         # Where all that is left equals a seed, any will do.
-        cumulative = jnp.cumsum(jnp.where(jnp.any(chances > 0), chances, allowed))
-        index = jnp.argmax(cumulative > share * cumulative[-1])
+        chances = jnp.where(jnp.any(chances > 0), chances, allowed)
+        index = jnp.argmax(jnp.log(chances) + noise)
         return jnp.minimum(nearest, jnp.sum(jnp.square(scaled - scaled[index]), axis=-1)), index
 
     none = jnp.full_like(allowed, jnp.inf)
-    _, chosen = jax.lax.scan(draw, none, jax.random.uniform(key, (num_seeds,), ys.dtype))
+    _, chosen = jax.lax.scan(draw, none, jax.random.gumbel(key, (num_seeds, *allowed.shape), ys.dtype))
     return ys[chosen]
+
+
+def shape_of(ys: Any) -> tuple[int, ...]:
+    """The shape of observations, before anything else is known of them.
+
+    Args:
+      ys: the argument of that name.
+
+    Returns:
+      Its shape.
+
+    Raises:
+      TypeError: if it is no array.
+
+    Example:
+      >>> shape_of([[0, 1], [2]])
+      Traceback (most recent call last):
+      TypeError: ys is a list, expected an array with time first: ...
+    """
+    return jnp.shape(ys) if hasattr(ys, "shape") else jnp.shape(_array(ys))
 
 
 def _array(ys: Any) -> Array:

@@ -21,6 +21,7 @@ from seqjax.statespace.hmm.emissions.observations import (
     pooled_mean_and_variances,
     readable,
     seeds,
+    shape_of,
     weighed,
     whole_numbers,
 )
@@ -83,13 +84,13 @@ def poisson(num_states: int, *, pseudo_count: float = 0.0, prior_rate: float | N
 
     def init(key: Key, ys: Any, lengths: Any = None, observed: Any = None) -> PoissonParams:
         check_key(key)
-        mask = readable(jnp.shape(ys), lengths, observed)
+        mask = readable(shape_of(ys), lengths, observed)
         counts, known = whole_numbers(ys, None, mask)
         return _start(key, counts * known, mask, num_states)
 
     def log_likelihoods(params: PoissonParams, ys: Any, lengths: Any = None, observed: Any = None) -> Array:
         check_params(params, shapes)
-        mask = readable(jnp.shape(ys), lengths, observed)
+        mask = readable(shape_of(ys), lengths, observed)
         return _log_likelihoods(params, *whole_numbers(ys, None, mask), mask)
 
     def sample(params: PoissonParams, key: Key, states: Any) -> Array:
@@ -101,14 +102,14 @@ def poisson(num_states: int, *, pseudo_count: float = 0.0, prior_rate: float | N
 
     def maximize(params: PoissonParams, ys: Any, weights: Any) -> PoissonParams:
         check_params(params, shapes)
-        weights, mask = weighed(weights, jnp.shape(ys), num_states)
+        weights, mask = weighed(weights, shape_of(ys), num_states)
         counts, known = whole_numbers(ys, None, mask)
         return _maximize(params, counts * known, weights, pseudo_count, prior_rate)
 
     def log_prior(params: PoissonParams, ys: Any, lengths: Any = None, observed: Any = None) -> Array:
         if pseudo_count == 0:
             return jnp.zeros((), params.log_rates.dtype)
-        mask = readable(jnp.shape(ys), lengths, observed)
+        mask = readable(shape_of(ys), lengths, observed)
         counts, known = whole_numbers(ys, None, mask)
         rate = _prior_rate(prior_rate, counts * known, mask)
         # A rate of zero is impossible only under a prior that has seen something.
@@ -116,7 +117,7 @@ def poisson(num_states: int, *, pseudo_count: float = 0.0, prior_rate: float | N
         return pseudo_count * jnp.sum(rate * log_rates - jnp.exp(params.log_rates))
 
     def check(ys: Any, lengths: Any = None, observed: Any = None) -> Array:
-        whole_numbers(ys, None, readable(jnp.shape(ys), lengths, observed))
+        whole_numbers(ys, None, readable(shape_of(ys), lengths, observed))
         return jnp.asarray(ys)
 
     return Emission(
@@ -148,7 +149,9 @@ def _log_density(log_rates: Array, counts: Array) -> Array:
     some = jnp.where(counts > 0, counts, 1)
     # A rate that overflows makes every count nearly impossible; inf - inf would make it unknown.
     excess = jnp.minimum((rates - counts) / some, jnp.finfo(log_rates.dtype).max)
-    return jnp.where(counts > 0, counts * (jnp.log1p(excess) - excess), -rates)
+    # `1 + excess` has few digits where the rate is much less than the count, but there nothing cancels.
+    logs = jnp.where(excess < -0.5, log_rates - jnp.log(some), jnp.log1p(excess))
+    return jnp.where(counts > 0, counts * (logs - excess), -rates)
 
 
 @_log_density.defjvp
