@@ -5,9 +5,12 @@ import functools
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
+from seqjax import data
 from seqjax.statespace import lds
 from tests.statespace.lds import complete, dense
 
@@ -161,3 +164,59 @@ def test_a_step_is_the_best_for_what_is_expected_and_never_a_worse_one(name, x64
         for place in np.argwhere(free[field]):
             slope = complete.slope(function, after, field, tuple(place))
             np.testing.assert_allclose(slope, 0, atol=1e5 * eps + 1e-6, err_msg=f"{field}{place}")
+
+
+NILE = data.nile().values[:, None] / 100
+FIXED = ("initial_mean", "initial_cholesky", "dynamics", "dynamics_bias", "emission", "emission_bias")
+
+
+def level():
+    """The local level of Durbin & Koopman (2012, section 2.2), with variances that are wrong."""
+    one = np.ones((1, 1))
+    return lds.params(
+        dynamics=one, dynamics_covariance=one, emission=one, emission_covariance=one, diffuse=True
+    )
+
+
+def test_the_variances_of_the_nile_by_expectation_maximisation(x64):
+    found = lds.fit(level(), NILE, fixed=FIXED, num_iterations=1000, tolerance=1e-9)
+    history = np.asarray(found.history)
+    assert found.converged
+    assert 10 < found.num_iterations < 1000
+    assert np.diff(history).min() > -1e-9
+    np.testing.assert_array_equal(history[found.num_iterations :], found.log_likelihood)
+    np.testing.assert_allclose(found.log_likelihood, lds.log_normalizer(found.params, NILE), rtol=1e-12)
+    assert found.params.diffuse == (True,)
+    assert all(getattr(found.params, name) == getattr(level(), name) for name in FIXED)
+    # The likelihood is flat: at this tolerance it is a thousandth of a nat below its maximum.
+    np.testing.assert_allclose(1e4 * found.params.emission_covariance, 15098.5, rtol=1e-3)
+    np.testing.assert_allclose(1e4 * found.params.dynamics_covariance, 1469.2, rtol=5e-3)
+
+
+@functools.partial(jax.jit, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0})
+def climbed(num_steps, start, ys):
+    """By the gradient, with an optimiser that would move what is fixed."""
+    free = lds.free_entries(start, fixed=FIXED)
+    mask = optax.stateless(lambda updates, _: jax.tree.map(jnp.multiply, updates, free))
+    rate = optax.exponential_decay(0.1, 20, 0.7)
+    optimizer = optax.chain(mask, optax.adamw(rate, weight_decay=1e-6), mask)
+
+    def step(carry, _):
+        params, state = carry
+        gradient = jax.grad(lambda params: -lds.log_normalizer(params, ys))(params)
+        updates, state = optimizer.update(gradient, state, params)
+        return (optax.apply_updates(params, updates), state), None
+
+    return jax.lax.scan(step, (start, optimizer.init(start)), None, num_steps)[0][0]
+
+
+def test_the_variances_of_the_nile_by_gradient(x64):
+    found = climbed(400, level(), NILE)
+    np.testing.assert_allclose(1e4 * found.emission_covariance, 15098.5, rtol=1e-3)
+    np.testing.assert_allclose(1e4 * found.dynamics_covariance, 1469.2, rtol=1e-3)
+    assert all(getattr(found, name) == getattr(level(), name) for name in FIXED)
+
+
+def test_a_likelihood_that_is_no_number_is_an_error(x64):
+    with pytest.raises(ValueError, match="log-likelihood is nan after 0 iterations, expected a number"):
+        lds.fit(level(), np.nan * NILE, fixed=FIXED, num_iterations=1000)
