@@ -17,7 +17,7 @@ def triangularize(a: Array) -> Array:
     """The lower triangular `L` with `L L' = A A'` and no negative diagonal entry.
 
     `L` is the transposed triangle of a QR factorisation of `A'`, by modified Gram-Schmidt (Björck, 1967). A
-    row that depends on those before it has a zero on the diagonal and zeros below it, and no gradient is NaN.
+    row that depends on those before it has a zero on the diagonal, but for rounding, and no gradient is NaN.
 
     Args:
       a: `[..., n, m]`, floating.

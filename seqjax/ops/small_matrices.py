@@ -161,7 +161,8 @@ def orthogonalize(a: Array, *, in_a_loop: bool = False) -> tuple[Array, Array]:
     & Rozložník, 2005). Errors are small relative to each entry of a row and not to its largest: where columns
     differ by powers of ten, as those of stiff and of diffuse models do, reflections lose what this keeps.
 
-    A row that depends on those before it has a zero on the diagonal of `L` and a zero row in `Q`.
+    A row of zeros has a zero on the diagonal of `L` and a zero row in `Q`, and so has another one that
+    depends on those before it, but for rounding error of its length.
 
     Args:
       a: `[n, m, *L]`.

@@ -124,7 +124,7 @@ def _segments(leaf: Array, fill: int, size: int, reverse: bool, filler: Any = No
 
 
 def _uniform(moving: list[Array], count: int, reverse: bool) -> tuple[Array, Array]:
-    """For each segment: whether its inputs are those of the step before, and whether they are all the same."""
+    """For each segment: whether its inputs are those of the step before, and whether all are the same."""
     goes_on = is_uniform = jnp.ones((count,), bool)
     for leaf in moving:
         first, others = (leaf[:, -1:], leaf[:, :-1]) if reverse else (leaf[:, :1], leaf[:, 1:])

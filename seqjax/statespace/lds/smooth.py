@@ -153,7 +153,7 @@ def smoothed_covariances(links: Links, filtering: Filtering, valid: Array | None
     """
     filtered, whitened = filtering.update.filtered, filtering.update.whitened
     size, num_steps = filtered.shape[0], filtering.mean.shape[1]
-    eye = identity(size, filtered[:, :, 0])
+    eye = identity(size, filtering.carry_factor)
 
     def step(later: Array, inputs: Any) -> tuple[Array, Smoothing]:
         (coefficients, noise), filtered, whitened, valid = inputs

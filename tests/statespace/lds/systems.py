@@ -94,6 +94,21 @@ def varying(seed=1):
     return padded(covariances, ys, inputs, observed, np.array([T, T - 2, 1, 0]))
 
 
+def small(**changes):
+    """A position seen through noise and its velocity, with a drift: two states, one observed feature."""
+    arguments = {
+        "initial_mean": [1.0, -0.5],
+        "initial_covariance": [[2.0, 0.5], [0.5, 1.0]],
+        "dynamics": [[1.0, 1.0], [-0.2, 0.7]],
+        "dynamics_covariance": [[0.3, 0.1], [0.1, 0.4]],
+        "dynamics_bias": [0.2, -0.1],
+        "emission": [[1.0, 0.3]],
+        "emission_covariance": [[0.5]],
+        "emission_bias": [0.7],
+    }
+    return lds.params(**arguments | changes)
+
+
 @functools.cache
 def oracle(name):
     """What the dense joint distribution says of each row."""
