@@ -159,6 +159,7 @@ def test_the_likelihood_of_a_fit_is_at_its_maximum(x64):
     np.testing.assert_allclose(found.noise_cholesky, fitted.params.noise_cholesky, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_under_jit_vmap_and_grad(x64):
     """One program fits several series apart, and hands a gradient to the data, padding aside."""
     lengths = np.array([60, 50, 40])

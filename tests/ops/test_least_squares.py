@@ -88,6 +88,7 @@ def test_several_problems_at_once(x64):
         np.testing.assert_allclose(got.coefficients[i], wanted, rtol=1e-11)
 
 
+@pytest.mark.slow
 def test_gradients_are_numerical_gradients(x64):
     """And the gradient of the gradient."""
 
