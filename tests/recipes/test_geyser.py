@@ -1,7 +1,5 @@
 """Gaussian hidden Markov models of Old Faithful, from the command line and back."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -46,15 +44,21 @@ def test_what_is_held_out_is_predicted_from_all_before(run):
 
 
 def test_short_and_long_eruptions_are_told_apart(run):
-    results = json.loads((run / "run.json").read_text())["results"]
-    assert (results["sizes"], results["states"]) == ([2], 2)
+    _, _, results = loaded(run)
     short, long = sorted(results["means"], key=lambda mean: mean[1])
     assert short[1] < 2.5 < 4 < long[1]
-    # After a short eruption nearly always comes a long one.
+    # After short eruptions nearly always come long ones, soon.
     first = results["means"].index(short)
     assert results["transition"][first][1 - first] > 0.9
-    durations = data.geyser().values[:, 1]
-    assert np.mean((durations < 3) == (np.array(results["path"]) == first)) > 0.97
+    assert long[0] < short[0]
+
+
+def test_eruptions_are_better_predicted_than_by_one_normal_distribution(run):
+    seen, unseen = np.split(data.geyser().values, [224])
+    away, covariance = unseen - seen.mean(axis=0), np.cov(seen.T, bias=True)
+    distance = np.einsum("ti,ij,tj->t", away, np.linalg.inv(covariance), away)
+    nats = np.mean(-0.5 * (distance + np.linalg.slogdet(2 * np.pi * covariance)[1]))
+    assert loaded(run)[2]["held out"][0] > nats + 0.5
 
 
 def test_the_next_eruption_is_predicted(run, capsys):
