@@ -11,6 +11,10 @@ from seqjax.recipes import earthquakes, runs
 from seqjax.statespace import hmm
 
 
+# Learning compiles for more than ten seconds.
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run of two states, in its folder."""

@@ -45,6 +45,7 @@ def run(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_genes_of_known_codons_are_found(run):
     results = json.loads((run / "run.json").read_text())["results"]
     assert results["hidden Markov model: accuracy"] > 0.99
@@ -54,6 +55,7 @@ def test_genes_of_known_codons_are_found(run):
     assert "![yeast](yeast.png)" in (run / "report.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_saved_model_finds_the_genes_of_a_text(run, capsys):
     # The text that the run was tested on, and its other strand: nothing of another length is compiled.
     chromosome = made_up(2)
