@@ -8,7 +8,6 @@ from seqjax.__main__ import main
 from seqjax.recipes import geyser, runs
 from seqjax.statespace import hmm
 
-
 # Learning compiles for more than ten seconds.
 pytestmark = pytest.mark.slow
 
