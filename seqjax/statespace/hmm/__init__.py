@@ -1,4 +1,22 @@
-"""Hidden Markov models: a chain of discrete states, seen through log-likelihoods of what is observed."""
+"""Hidden Markov models: a chain of discrete states, seen through log-likelihoods of what is observed.
+
+Inference reads log-likelihoods `[T, *B, K]`, wherever they come from: an emission, such as `poisson(2)`, or
+any network. The chain is logits, of one matrix `[K, K]` or of one a step, which may be a network's too:
+transitions driven by inputs. `fit` learns chain and emission by Baum-Welch. Everything learns by the gradient of
+`log_normalizer`, with any optimiser:
+
+  >>> import jax, jax.numpy as jnp
+  >>> from seqjax.statespace import hmm
+  >>> inputs, ys = jnp.sin(jnp.arange(20.0))[:, None], jnp.arange(20.0) % 2
+  >>> def loss(params):
+  ...     means = inputs @ params["means"]  # any network that gives [T, K]
+  ...     logits = (inputs @ params["logits"]).reshape(-1, 2, 2)  # any network that gives [T, K, K]
+  ...     chain = hmm.HMMParams(initial_logits=jnp.zeros(2), transition_logits=logits)
+  ...     return -hmm.log_normalizer(chain, -0.5 * (ys[:, None] - means) ** 2)
+  >>> params = {"means": jnp.array([[0.1, -0.1]]), "logits": jnp.zeros((1, 4))}
+  >>> jax.tree.map(jnp.shape, jax.jit(jax.grad(loss))(params))
+  {'logits': (1, 4), 'means': (1, 2)}
+"""
 
 from seqjax.statespace.hmm.emissions import (
     AutoregressiveParams,
