@@ -2,8 +2,8 @@
 
 Inference reads log-likelihoods `[T, *B, K]`, wherever they come from: an emission, such as `poisson(2)`, or
 any network. The chain is logits, of one matrix `[K, K]` or of one a step, which may be a network's too:
-transitions driven by inputs. `fit` learns chain and emission by Baum-Welch. Everything learns by the gradient of
-`log_normalizer`, with any optimiser:
+transitions driven by inputs. `fit` learns chain and emission by Baum-Welch. Everything learns by the gradient
+of `log_normalizer`, with any optimiser:
 
   >>> import jax, jax.numpy as jnp
   >>> from seqjax.statespace import hmm

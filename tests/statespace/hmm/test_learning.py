@@ -116,6 +116,7 @@ def data_sets(name, dtype):
     return keys, ys.astype(dtype) if ys.dtype.kind == "f" else ys, lengths, observed
 
 
+@pytest.mark.slow
 def test_no_iteration_decreases_over_a_hundred_seeds(x64):
     found = learned("mixture", np.float64)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((found.history, found.log_likelihoods)))
@@ -125,6 +126,7 @@ def test_no_iteration_decreases_over_a_hundred_seeds(x64):
     assert (found.history[:-8, -1] - found.history[:-8, 0] > 0.1).mean() > 0.9
 
 
+@pytest.mark.slow
 def test_float32_and_degenerate_data_give_numbers():
     found = learned("autoregressive", np.float32)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((found.history, found.log_likelihoods)))
@@ -133,6 +135,7 @@ def test_float32_and_degenerate_data_give_numbers():
     assert np.diff(found.history, axis=1).min() > -1e-3
 
 
+@pytest.mark.slow
 def test_hmmlearn_takes_the_same_steps(x64):
     theirs = pytest.importorskip("hmmlearn.hmm")
     ys = observations("full", 1, (40, 1))[:, 0]
@@ -167,6 +170,7 @@ def test_hmmlearn_takes_the_same_steps(x64):
     np.testing.assert_allclose(emission_params.covariances, peer.covars_, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_networks_give_log_likelihoods_and_transitions_and_learn_by_gradient():
     """Inputs say when the state changes, and how what is observed depends on other inputs in each state."""
     num_steps, batch = 60, 8

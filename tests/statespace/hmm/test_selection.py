@@ -9,6 +9,7 @@ from seqjax import data
 from seqjax.statespace import hmm
 
 
+@pytest.mark.slow
 def test_earthquakes_of_two_and_three_states():
     counts = data.earthquakes().values
     emissions = [hmm.poisson(2), hmm.poisson(3)]
@@ -30,6 +31,7 @@ def test_earthquakes_of_two_and_three_states():
     np.testing.assert_allclose(np.sort(found.fits[0].emission_params.rates), [15.421, 26.018], atol=0.02)
 
 
+@pytest.mark.slow
 def test_earthquakes_of_four_states():
     """The value of the book is where its optimiser stopped: a transition had become zero on the way.
 
