@@ -7,6 +7,8 @@ from seqjax.layers.bidirectional import (
     bidirectional,
     streaming_step,
 )
+from seqjax.layers.convolution import ConvolutionParams, convolution, picture_convolution
+from seqjax.layers.crf import CRF, CRFParams, crf
 from seqjax.layers.delay_line import DelayLineParams, delay_line
 from seqjax.layers.dense import DenseParams, dense
 from seqjax.layers.dropout import dropout
@@ -22,6 +24,9 @@ from seqjax.layers.summary import summary
 __all__ = [
     "BidirectionalCarry",
     "BidirectionalParams",
+    "CRF",
+    "CRFParams",
+    "ConvolutionParams",
     "DelayLineParams",
     "DenseParams",
     "EmbedParams",
@@ -30,11 +35,14 @@ __all__ = [
     "as_layer",
     "attention",
     "bidirectional",
+    "crf",
+    "convolution",
     "delay_line",
     "dense",
     "dropout",
     "embed",
     "layer_norm",
+    "picture_convolution",
     "pointwise",
     "recurrent",
     "residual",
