@@ -107,6 +107,8 @@ def check_head(head: Any) -> None:
     """
     if not isinstance(head, Head):
         hint = " Call the factory: categorical(10), not categorical." if callable(head) else ""
+        if hasattr(head, "own_time"):
+            hint = " A head of whole sequences is for synced."
         raise TypeError(
             f"head is a {type(head).__name__}, expected a Head such as seqjax.heads.categorical(10).{hint}"
         )

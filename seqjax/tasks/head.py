@@ -80,6 +80,10 @@ def projection(size: int) -> tuple[Callable[[Key, int], HeadParams], Callable[[H
         return HeadParams(kernel=kernel, bias=jnp.zeros((size,), kernel.dtype))
 
     def outputs(params: HeadParams, ys: Array) -> Array:
+        if params.kernel is None:
+            raise ValueError(
+                "params.head.kernel is None, as tied tasks have it: call the task that tied(...) returned."
+            )
         return ops.product(ys, params.kernel, name="ys") + params.bias
 
     return init, outputs

