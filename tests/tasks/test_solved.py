@@ -7,11 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
 import seqjax as sj
 from seqjax import attention, heads, tasks, training
 from tests.layers.tools import draw
 
+pytestmark = pytest.mark.slow
 PADDING, END, START, V = 0, 1, 2, 5
 SYMBOLS = (3, 4)
 WORDS = [word for n in range(4) for word in itertools.product(SYMBOLS, repeat=n)]
