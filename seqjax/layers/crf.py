@@ -38,8 +38,8 @@ class CRF(NamedTuple):
     """A conditional random field: a distribution over sequences of tags, given scores of each at each step.
 
     Scores `[T, *B, K]` are the outputs of a network with `K` features. All functions but `init` take
-    `lengths=None` and `method="scan"` or `"associative"` by name, and compute in at least float32. What stands
-    at and after a length is never read, neither scores nor tags.
+    `lengths=None` and `method="scan"` or `"associative"` by name, and compute in at least float32. What
+    stands at and after a length is never read, neither scores nor tags.
 
     Attributes:
       num_tags: `K`.
@@ -67,8 +67,9 @@ def crf(num_tags: int) -> CRF:
     Equation: `p(z | scores) ~ exp(start[z_0] + sum_t (scores_t[z_t] + transition[z_t, z_{t+1}]) + end[z_T])`,
     where no transition follows the last tag `z_T`.
 
-    Where scores and params forbid every sequence of tags, `log_normalizer` and the log-probabilities are -inf
-    and the marginals zero; `decode` gives -1 for every tag. New params are normal with standard deviation 0.1.
+    Where scores and params forbid every sequence of tags, `log_normalizer` and the log-probabilities are
+    -inf and the marginals zero; `decode` gives -1 for every tag. New params are normal with standard
+    deviation 0.1.
 
     Args:
       num_tags: `K`.
@@ -148,8 +149,9 @@ def _marginals(arguments: Arguments, method: str) -> Array:
 @partial(jax.jit, static_argnums=1)
 def _decode(arguments: Arguments, method: str) -> tuple[Array, Array]:
     made, _ = _chain(*arguments)
-    tags = markov.best_path(jax.lax.stop_gradient(made), method)
-    return tags, _relative(made, tags, markov.forward(made, method))
+    tags, peak = markov.best_path(jax.lax.stop_gradient(made), method)
+    log_probability = _relative(made, tags, markov.forward(made, method))
+    return tags, jnp.where(jnp.isnan(peak), jnp.nan, log_probability)
 
 
 def _relative(made: Chain, tags: Array, found: markov.Forward) -> Array:

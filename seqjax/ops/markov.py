@@ -60,10 +60,11 @@ def forward(chain: Chain, method: str) -> Forward:
     if method == "associative":
         return _exact_forward(chain, method)
     found = scaled_forward(chain)
+    result = _from_scaled(chain, found)
     return jax.lax.cond(
         lost((chain.initial, chain.transition), found.least),
         lambda: _exact_forward(chain, method),
-        lambda: _from_scaled(chain, found),
+        lambda: result,
     )
 
 
@@ -82,16 +83,19 @@ def forward_backward(chain: Chain, method: str) -> tuple[Forward, Array]:
         return _exact_forward_backward(chain, method)
     found = scaled_forward(chain)
     smoothed, least = scaled_backward(chain, found)
+    result = _with_smoothed(chain, _from_scaled(chain, found), smoothed)
     return jax.lax.cond(
         lost((chain.initial, chain.transition), jnp.minimum(found.least, least)),
         lambda: _exact_forward_backward(chain, method),
-        lambda: _with_smoothed(chain, _from_scaled(chain, found), smoothed),
+        lambda: result,
     )
 
 
 def _from_scaled(chain: Chain, found: Scaled) -> Forward:
+    # Below the smallest number with all digits, a logarithm's derivative may be infinite.
+    tiny = jnp.finfo(found.carry.dtype).tiny
     log_predicted, log_carry = (
-        jnp.where(leaf > 0, jnp.log(jnp.where(leaf > 0, leaf, 1)), -jnp.inf)
+        jnp.where(leaf >= tiny, jnp.log(jnp.maximum(leaf, tiny)), -jnp.inf)
         for leaf in (found.predicted, found.carry)
     )
     return _result(chain, found.increments, found.filtered, log_predicted, log_carry)
@@ -170,10 +174,7 @@ def _forward_associative(chain: Chain) -> tuple[Array, Array]:
     log_filtered, _ = log_normalize(arrived[:-1] + chain.scores)
     # The products have lost their scale; one exact step from normalised sums has it.
     later = jnp.concatenate([chain.initial[None], apply(log_sum_exp, log_filtered, chain.transition)])
-    if chain.lengths is None:
-        return later[:-1], later[-1]
-    last = jnp.take_along_axis(later, expand_like(chain.lengths[None], later), axis=0)[0]
-    return later[:-1], last
+    return later[:-1], later[-1] if chain.lengths is None else _at(later, chain.lengths)
 
 
 def _backward_associative(chain: Chain) -> Array:
@@ -237,56 +238,38 @@ def pairs(smoothed: Array, log_transition: Array, log_ratio: Array) -> Array:
     return smoothed[..., :, None] * jnp.exp(conditional)
 
 
-def best_path(chain: Chain, method: str) -> Array:
+def best_path(chain: Chain, method: str) -> tuple[Array, Array]:
     """The path of most weight (Viterbi, 1967).
 
-    Among equals, the last state is the lowest, and so is then each state before it.
+    Among equals, the last state is the lowest, and so is then each state before it. Forward, only maxima are
+    kept; where they came from is found again on the way back, for one state a step and not for all.
 
     Args:
       chain: of `T` steps.
       method: `"scan"` or `"associative"`.
 
     Returns:
-      `[T, *B]` int32; -1 in the padding, and everywhere where all weights are zero.
+      `[T, *B]` int32, -1 in the padding, and everywhere where all weights are zero; and `[*B]`, which is -inf
+      there, NaN where a potential is, and finite else.
     """
-    pointers, weights = (_best_scan if method == "scan" else _best_associative)(chain)
-    states = follow(pointers, jnp.argmax(weights, -1), method)
-    return _known(chain, ~jnp.isneginf(jnp.max(weights, -1)), states)
+    if method == "associative":
+        arrived = _after(jnp.max, chain, _products(jnp.max, chain))[:-1]
+    else:
 
+        def step(arrived: Array, x: tuple[Array, Array | None]) -> tuple[Array, Array]:
+            score, matrix = x
+            weights = arrived + score
+            new = apply(jnp.max, weights, chain.transition if matrix is None else matrix)
+            # Kept near zero, weights keep their digits.
+            return new - finite(jnp.max(weights, -1, keepdims=True)), arrived
 
-def _known(chain: Chain, possible: Array, states: Array) -> Array:
-    known = possible if chain.valid is None else possible & chain.valid
-    return jnp.where(known, states.astype(jnp.int32), -1)
-
-
-def _decide(weights: Array, matrix: Array, moves: Array) -> tuple[Array, Array]:
-    """The best state before each state, and its weight; a step without a next one leads to itself."""
-    candidates = weights[..., :, None] + matrix
-    same = jnp.arange(weights.shape[-1], dtype=_state_dtype(weights.shape[-1]))
-    best = select(moves, jnp.argmax(candidates, -2).astype(same.dtype), same)
-    return best, select(moves, jnp.max(candidates, -2), weights)
-
-
-def _state_dtype(num_states: int) -> jnp.dtype:
-    """The smallest dtype that counts the states: back pointers are what decoding takes memory for."""
-    return jnp.dtype(jnp.uint8 if num_states <= 256 else jnp.uint16 if num_states <= 65536 else jnp.uint32)
-
-
-def _best_scan(chain: Chain) -> tuple[Array, Array]:
-    def step(weights: Array, x: tuple) -> tuple[Array, Array]:
-        score, matrix, moves = x
-        best, weights = _decide(weights + score, chain.transition if matrix is None else matrix, moves)
-        # Kept near zero, weights keep their digits.
-        return weights - finite(jnp.max(weights, -1, keepdims=True)), best
-
-    weights, pointers = jax.lax.scan(step, chain.initial, (chain.scores, chain.matrices, chain.moves))
-    return pointers, weights
-
-
-def _best_associative(chain: Chain) -> tuple[Array, Array]:
-    weights = _after(jnp.max, chain, _products(jnp.max, chain))
-    pointers, _ = _decide(weights[:-1] + chain.scores, chain.transition, chain.moves)
-    return pointers, weights[-1]
+        _, arrived = jax.lax.scan(step, chain.initial, (chain.scores, chain.matrices))
+    weights = arrived + chain.scores
+    if chain.num_steps == 0:
+        return jnp.zeros(weights.shape[:-1], jnp.int32), jnp.zeros(weights.shape[1:-1], weights.dtype)
+    last = weights[-1] if chain.lengths is None else _at(weights, jnp.maximum(chain.lengths - 1, 0))
+    peak = jnp.max(last, -1)
+    return _known(chain, peak > -jnp.inf, _trace(chain, weights, method)), peak
 
 
 def drawn_path(chain: Chain, found: Forward, noise: Array, method: str) -> Array:
@@ -302,54 +285,70 @@ def drawn_path(chain: Chain, found: Forward, noise: Array, method: str) -> Array
       `[T, *B]` int32; -1 in the padding, and everywhere where all weights are zero.
     """
     log_filtered, _ = log_normalize(found.log_predicted + chain.scores)
-    weights, dtype = log_filtered + noise, _state_dtype(chain.num_states)
-    last = jnp.zeros(weights.shape[1:-1], dtype)
-
-    if method == "associative":
-        # After the last step anything may follow: its pointers are all the same.
-        following = jnp.where(chain.moves[..., None, None], chain.transition, 0)
-        pointers = jnp.argmax(weights[..., :, None] + following, -2).astype(dtype)
-        states = follow(pointers, last, method)
-    else:
-
-        def step(later: Array, x: tuple) -> tuple[Array, Array]:
-            weight, matrix, moves = x
-            matrix = jnp.swapaxes(chain.transition if matrix is None else matrix, -1, -2)
-            following = select(moves, rows(matrix, later), jnp.zeros_like(weight))
-            state = jnp.argmax(weight + following, -1).astype(dtype)
-            return state, state
-
-        steps = weights, chain.matrices, chain.moves
-        _, states = jax.lax.scan(step, last, steps, reverse=True)
+    states = _trace(chain, log_filtered + noise, method)
     return _known(chain, ~jnp.isneginf(found.log_normalizer), states)
 
 
-def follow(pointers: Array, last: Array, method: str) -> Array:
-    """The states that pointers lead through, from the last one back: `z_t = pointers_t[z_{t+1}]`.
+def _known(chain: Chain, possible: Array, states: Array) -> Array:
+    known = possible if chain.valid is None else possible & chain.valid
+    return jnp.where(known, states, -1)
+
+
+def _at(leaf: Array, index: Array) -> Array:
+    """Of `[T, *B, ...]` the entry at `index[*B]`."""
+    return jnp.take_along_axis(leaf, expand_like(index[None], leaf), axis=0)[0]
+
+
+def _trace(chain: Chain, weights: Array, method: str) -> Array:
+    """States from the last one back: of most weight, given the transition to the one after it."""
+    if method == "associative":
+        # After the last step anything may follow: its pointers are all the same.
+        following = jnp.where(chain.moves[..., None, None], chain.transition, 0)
+        pointers = _first_largest(weights[..., :, None] + following, -2)
+        small = (
+            jnp.uint8 if chain.num_states <= 256 else jnp.uint16 if chain.num_states <= 65536 else jnp.int32
+        )
+        last = jnp.zeros(weights.shape[1:-1], small)
+        return follow(pointers.astype(small), last).astype(jnp.int32)
+    backwards = jnp.swapaxes(chain.transition, -1, -2)
+    # Entry `t` leads back from step `t` here.
+    matrices = None if chain.matrices is None else jnp.roll(backwards, 1, axis=0)
+
+    def step(following: Array, x: tuple[Array, Array | None, Array | None]) -> tuple[Array, Array]:
+        weight, matrix, valid = x
+        state = _first_largest(weight + following, -1)
+        new = rows(backwards if matrix is None else matrix, state)
+        return new if valid is None else select(valid, new, following), state
+
+    start = jnp.zeros(weights.shape[1:], weights.dtype)
+    return jax.lax.scan(step, start, (weights, matrices, chain.valid), reverse=True)[1]
+
+
+def _first_largest(values: Array, axis: int) -> Array:
+    """The lowest index of a largest value, in two plain reductions: a CPU is slow at `jnp.argmax`."""
+    size = values.shape[axis]
+    index = jax.lax.broadcasted_iota(jnp.int32, values.shape, axis % values.ndim)
+    largest = jnp.max(values, axis, keepdims=True)
+    return jnp.minimum(jnp.min(jnp.where(values == largest, index, size), axis), size - 1)
+
+
+def follow(pointers: Array, last: Array) -> Array:
+    """The states that pointers lead through, last to first, in parallel: `z_t = pointers_t[z_{t+1}]`.
 
     Args:
       pointers: `[T, *B, K]` integers, the state at `t` for each state at `t + 1`.
-      last: `[*B]`, the state after the last step.
-      method: `"scan"` or `"associative"`.
+      last: `[*B]` integers, the state after the last step.
 
     Returns:
       `[T, *B]`, of the dtype of `pointers`.
 
     Example:
-      >>> follow(jnp.array([[1, 0], [0, 0]]), jnp.array(1), "associative").tolist()
+      >>> follow(jnp.array([[1, 0], [0, 0]]), jnp.array(1)).tolist()
       [1, 0]
     """
 
     def pick(table: Array, index: Array) -> Array:
         return jnp.take_along_axis(table, index.astype(jnp.int32), axis=-1, mode="clip")
 
-    if method == "associative":
-        composed = prefix_scan(pick, pointers, reverse=True)
-        index = jnp.broadcast_to(last[..., None], (*pointers.shape[:-1], 1))
-        return pick(composed, index)[..., 0]
-
-    def step(state: Array, table: Array) -> tuple[Array, Array]:
-        state = pick(table, state[..., None])[..., 0]
-        return state, state
-
-    return jax.lax.scan(step, last.astype(pointers.dtype), pointers, reverse=True)[1]
+    composed = prefix_scan(pick, pointers, reverse=True)
+    return pick(composed, jnp.broadcast_to(last[..., None], (*pointers.shape[:-1], 1)))[..., 0]

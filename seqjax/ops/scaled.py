@@ -31,7 +31,7 @@ class Scaled(NamedTuple):
       carry: `[*B, K]`, `predicted` in the step after the last valid one.
       transition: the exponential of the chain's.
       weights: `[T, *B, K]`, the exponential of the scores, whose largest in a step is one.
-      least: `[*B, K]`, the least number that was not zero.
+      least: `[*B, K]`, the least share that was not zero.
     """
 
     filtered: Array
@@ -47,7 +47,8 @@ def scaled_forward(chain: Chain) -> Scaled:
     """Sums over all paths up to each step (Rabiner, 1989, eqs. 91-92).
 
     Equations: `joint = predicted_t * weights_t`, `filtered_t = joint / sum(joint)`,
-    `predicted_{t+1} = filtered_t transition_t`.
+    `predicted_{t+1} = filtered_t transition_t`. The loop keeps `predicted` alone; the rest follows from it
+    for all steps at once.
 
     Args:
       chain: of `T` steps.
@@ -62,22 +63,24 @@ def scaled_forward(chain: Chain) -> Scaled:
     transition = jnp.exp(chain.transition)
     times, unroll = product_form(chain)
 
-    def step(carry: tuple[Array, Array], x: tuple) -> tuple[tuple[Array, Array], tuple[Array, ...]]:
-        (predicted, least), (weight, matrix, valid) = carry, x
+    def step(predicted: Array, x: tuple) -> tuple[Array, Array]:
+        weight, matrix, valid = x
         joint = predicted * weight
-        filtered, increment = normalize(joint)
-        possible = (predicted > 0) & (weight > 0)
-        least = jnp.minimum(least, jnp.where(possible, jax.lax.stop_gradient(joint), 1))
-        new = times(filtered, transition if matrix is None else matrix)
-        new = new if valid is None else select(valid, new, predicted)
-        return (new, least), (filtered, predicted, increment)
+        total = jnp.sum(joint, -1, keepdims=True)
+        new = divide(times(joint, transition if matrix is None else matrix), total)
+        return new if valid is None else select(valid, new, predicted), predicted
 
-    matrices = None if chain.matrices is None else transition
-    start = jnp.exp(chain.initial)
-    (carry, least), (filtered, predicted, increments) = jax.lax.scan(
-        step, (start, jnp.ones_like(start)), (weights, matrices, chain.valid), unroll=unroll
-    )
+    steps = weights, None if chain.matrices is None else transition, chain.valid
+    carry, predicted = jax.lax.scan(step, jnp.exp(chain.initial), steps, unroll=unroll)
+    joint = predicted * weights
+    filtered, increments = normalize(joint)
+    least = _least(joint, (predicted > 0) & (weights > 0))
     return Scaled(filtered, predicted, increments + shift[..., 0], carry, transition, weights, least)
+
+
+def _least(shares: Array, possible: Array) -> Array:
+    """The least of those over the first axis that are possible, at most one."""
+    return jnp.min(jnp.where(possible, jax.lax.stop_gradient(shares), 1), 0, initial=1)
 
 
 def normalize(values: Array) -> tuple[Array, Array]:
@@ -128,39 +131,35 @@ def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Arra
 
 
 def scaled_backward(chain: Chain, found: Scaled) -> tuple[Array, Array]:
-    """Sums over all paths through each state, from the last step back (Rabiner, 1989, eqs. 25 and 27).
+    """Sums over all paths through each state (Rabiner, 1989, eqs. 25 and 27).
 
-    Equations: `smoothed_t = filtered_t * later_t / sum`, `later_{t-1} = transition_{t-1} (weights_t *
-      later_t) / scale`,
-    `later_{T-1} = 1`.
+    Equations: `smoothed_t = filtered_t * later_t / sum`, `later_{T-1} = 1`,
+    `later_{t-1} = transition_{t-1} message_t`, `message_t = weights_t * later_t / sum`.
 
     Args:
       chain: of `T` steps.
       found: its forward pass.
 
     Returns:
-      `smoothed` `[T, *B, K]`, normalised, and the least number `[*B, K]` that was not zero.
+      `smoothed` `[T, *B, K]`, normalised, and the least share `[*B, K]` that was not zero.
     """
     times, unroll = product_form(chain)
-    # Entry `t` leads from step `t - 1` here.
-    matrices = None if chain.matrices is None else jnp.roll(found.transition, 1, axis=0)
+    backwards = jnp.swapaxes(found.transition, -1, -2)
+    # Entry `t` leads back from step `t` here.
+    matrices = None if chain.matrices is None else jnp.roll(backwards, 1, axis=0)
 
-    def step(carry: tuple[Array, Array], x: tuple) -> tuple[tuple[Array, Array], Array]:
-        (later, least), (filtered, weight, matrix, valid) = carry, x
-        smoothed, _ = normalize(filtered * later)
+    def step(later: Array, x: tuple) -> tuple[Array, Array]:
+        weight, matrix, valid = x
         message = weight * later
-        scale = jax.lax.stop_gradient(jnp.sum(message, -1, keepdims=True))
-        message = divide(message, scale)
-        possible = (weight > 0) & (later > 0)
-        least = jnp.minimum(least, jnp.where(possible, jax.lax.stop_gradient(message), 1))
-        new = times(message, jnp.swapaxes(found.transition if matrix is None else matrix, -1, -2))
-        new = new if valid is None else select(valid, new, later)
-        return (new, least), smoothed
+        total = jax.lax.stop_gradient(jnp.sum(message, -1, keepdims=True))
+        new = divide(times(message, backwards if matrix is None else matrix), total)
+        return new if valid is None else select(valid, new, later), later
 
-    start = jnp.ones_like(found.carry), jnp.ones_like(found.carry)
-    steps = found.filtered, found.weights, matrices, chain.valid
-    (_, least), smoothed = jax.lax.scan(step, start, steps, reverse=True, unroll=unroll)
-    return smoothed, least
+    steps = found.weights, matrices, chain.valid
+    _, later = jax.lax.scan(step, jnp.ones_like(found.carry), steps, reverse=True, unroll=unroll)
+    message, _ = normalize(found.weights * later)
+    least = _least(message, (found.weights > 0) & (later > 0))
+    return normalize(found.filtered * later)[0], least
 
 
 def lost(potentials: tuple[Array, ...], least: Array) -> Array:
@@ -214,13 +213,15 @@ def _(axis_size: int, batched: list[bool], flag: Array) -> tuple[Array, bool]:
 
 
 def product_form(chain: Chain) -> tuple[Callable[[Array, Array], Array], int]:
-    """How to multiply a row vector by the transitions, and how many steps to unroll.
+    """How to multiply a row vector by the transitions, and how many steps to unroll: all such choices.
 
     | states | steps share a matrix | product | unrolled | because, on a CPU |
     | --- | --- | --- | --- | --- |
-    | to 8 | yes or no | multiply and sum | 1 | XLA makes one program of a loop that reads under 1 kB a step |
-    | more | yes | matrix product | 8 | every product is dispatched, which 8 steps share |
-    | more | no | multiply and sum | 1 | each matrix is read once |
+    | to 16 | yes | multiply and sum | 1 | two or three small programs a step, or one for the whole loop |
+    | more | yes | matrix product | 8 | each is dispatched, which 8 steps share |
+    | any | no | multiply and sum | 1 | each matrix is read once |
+
+    On a GPU or TPU a step is bound by its latency, whatever the form.
 
     Args:
       chain: whose sizes decide.
@@ -228,6 +229,6 @@ def product_form(chain: Chain) -> tuple[Callable[[Array, Array], Array], int]:
     Returns:
       `(vector[..., K], matrix[..., K, K]) -> [..., K]`, and the number of steps.
     """
-    if chain.num_states <= 8 or chain.matrices is not None:
+    if chain.num_states <= 16 or chain.matrices is not None:
         return lambda vector, matrix: jnp.sum(vector[..., :, None] * matrix, -2), 1
     return lambda vector, matrix: jnp.matmul(vector, matrix, precision=HIGHEST), 8

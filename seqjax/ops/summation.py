@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
+import jax
 import jax.numpy as jnp
 
 from seqjax.types import Array
 
 
+@jax.custom_jvp
 def compensated_sum(values: Array) -> Array:
     """The sum over the first axis, as if computed with twice the digits and rounded once.
 
-    Halves are added to each other, and what an addition rounds away is kept beside its result by TwoSum
-    (Knuth, 1997, section 4.2.2, theorem B), so that a million float32 terms lose no more than one rounding.
-    Infinities and NaN come out as an ordinary sum gives them.
+    What an addition rounds away is kept beside its result by TwoSum (Knuth, 1997, section 4.2.2, theorem B),
+    so that a million float32 terms lose no more than one rounding. About sqrt(T) columns are added up side by
+    side, then their sums. Infinities and NaN come out as an ordinary sum gives them.
 
     Args:
       values: `[T, ...]`, floating.
@@ -24,19 +28,31 @@ def compensated_sum(values: Array) -> Array:
       >>> float(compensated_sum(jnp.array([1e8, 1.0, -1e8, 1.0])))
       2.0
     """
-    if values.shape[0] == 0:
-        return jnp.zeros(values.shape[1:], values.dtype)
-    total, error = values, jnp.zeros_like(values)
-    while total.shape[0] > 1:
-        if total.shape[0] % 2:
-            pad = jnp.zeros((1, *total.shape[1:]), total.dtype)
-            total, error = jnp.concatenate([total, pad]), jnp.concatenate([error, pad])
-        half = total.shape[0] // 2
-        first, second = total[:half], total[half:]
+    count = values.shape[0]
+    width = max(math.isqrt(count), 1)
+    missing = -count % width
+    padded = jnp.concatenate([values, jnp.zeros((missing, *values.shape[1:]), values.dtype)])
+    columns = padded.reshape(-1, width, *values.shape[1:])
+    total, error = _accumulate(columns, jnp.zeros_like(columns))
+    total, error = _accumulate(total, error)
+    return total + error
+
+
+@compensated_sum.defjvp
+def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    return compensated_sum(*primals), jnp.sum(tangents[0], 0)
+
+
+def _accumulate(values: Array, errors: Array) -> tuple[Array, Array]:
+    """The sum over the first axis of values that lack errors, and what it lacks."""
+
+    def add(sums: tuple[Array, Array], terms: tuple[Array, Array]) -> tuple[tuple[Array, Array], None]:
+        (first, error), (second, more) = sums, terms
         total = first + second
         part = total - first
         lost = (first - (total - part)) + (second - part)
         # An infinite total has no error: inf - inf would make it NaN.
-        lost = jnp.where(jnp.isfinite(total), lost, 0)
-        error = error[:half] + error[half:] + lost
-    return total[0] + error[0]
+        return (total, error + more + jnp.where(jnp.isfinite(total), lost, 0)), None
+
+    start = jnp.zeros_like(values, shape=values.shape[1:])
+    return jax.lax.scan(add, (start, start), (values, errors))[0]

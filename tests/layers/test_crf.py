@@ -105,7 +105,7 @@ def test_forbidden_tags(method, x64):
 
 
 def test_long_sequences_keep_their_digits():
-    """Without transitions, tags are independent. Two sums of 400,000 differ by 3, which float32 has to 1e-4."""
+    """Without transitions tags are independent; two sums of 400,000 differ by 3, right to 1e-4."""
     tags = np.random.default_rng(0).integers(0, K, 4096)
     scores = 100 + 8 * np.eye(K)[tags]
     params = layers.CRFParams(start=np.zeros(K), transition=np.zeros((K, K)), end=np.zeros(K))

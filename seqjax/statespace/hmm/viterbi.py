@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from seqjax.ops import markov
 from seqjax.ops.chain import path_terms
@@ -59,5 +60,6 @@ def viterbi(
 @partial(jax.jit, static_argnums=1)
 def _viterbi(arguments: Arguments, method: str) -> tuple[Array, Array]:
     chain = chain_of(arguments)
-    states = markov.best_path(jax.lax.stop_gradient(chain), method)
-    return states, compensated_sum(path_terms(chain, states))
+    states, peak = markov.best_path(jax.lax.stop_gradient(chain), method)
+    log_probability = compensated_sum(path_terms(chain, states))
+    return states, jnp.where(jnp.isnan(peak), jnp.nan, log_probability)
