@@ -12,7 +12,7 @@ import numpy as np
 from jax.test_util import check_grads
 
 import seqjax as sj
-from seqjax.backends import associative, fused
+from seqjax.backends import fused
 
 NUM_STEPS, BATCH, INPUT_SIZE = 6, 3, 3
 LENGTHS = np.array([6, 0, 4])
@@ -23,7 +23,6 @@ METHODS = {
     "fused_whole": functools.partial(fused, chunk_size=None),
     "fused_remainder": functools.partial(fused, chunk_size=4),
     "associative": "associative",
-    "associative_doubling": functools.partial(associative, method="associative"),
     "checkpointed": "checkpointed",
 }
 """By name; one that begins with a structure's backend runs cells of that structure only."""

@@ -31,6 +31,8 @@ CELLS = {
     "gru_reset_before": sj.gru(4, reset_after=False),
     "minimal_gated_unit": sj.minimal_gated_unit(4),
     "lru": sj.lru(4),
+}
+RELATIVES = {
     "s5": sj.s5(4, state_size=2),
     "min_gru": sj.min_gru(4),
     "min_lstm": sj.min_lstm(4),
@@ -38,6 +40,7 @@ CELLS = {
     "qrnn": sj.qrnn(4),
     "sru": sj.sru(4),
 }
+"""Cells that differ from `lru` and `smoother` in how they make coefficients and read the carry alone."""
 
 INPUT_SIZE = 3
 

@@ -7,7 +7,7 @@ import pytest
 
 import seqjax as sj
 from tests import laws
-from tests.registry import CELLS
+from tests.registry import CELLS, RELATIVES
 
 NAMES = sorted(CELLS)
 
@@ -46,6 +46,21 @@ def test_cell(name):
         except Exception as error:
             error.add_note(f"the law {law} of cell {name}")
             raise
+
+
+@pytest.mark.parametrize("name", RELATIVES)
+def test_relative(name):
+    """The laws that speak of coefficients and outputs; the others hold by the structure."""
+    laws.unroll_is_repeated_step(RELATIVES[name])
+    laws.half_precision_params_keep_float32_carries(RELATIVES[name])
+    laws.output_size_is_true(RELATIVES[name])
+
+
+@pytest.mark.parametrize("name", RELATIVES)
+def test_relatives_are_scan_in_double_precision(name, x64):
+    laws.backends_are_scan(
+        RELATIVES[name], ["associative"], 1e-10, lengths=laws.LENGTHS, resets=laws.RESETS, reverse=True
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
