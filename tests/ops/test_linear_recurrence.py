@@ -106,13 +106,13 @@ def test_real_coefficients_of_complex_states_have_real_gradients(x64):
     assert [g.dtype for g in gradients] == [np.float64, np.complex128, np.float64]
 
 
-@pytest.mark.parametrize("method", PLAIN)
+@pytest.mark.parametrize("method", ["auto", "associative"])
 def test_the_gradient_has_derivatives(method, x64):
     def gradient(a, b, initial):
         weighted = lambda *x: jnp.sum(jnp.sin(ops.linear_recurrence(*x, method=method)))  # noqa: E731
         return jax.grad(weighted, (0, 1, 2))(a, b, initial)
 
-    check_grads(gradient, (draw(4, 2), draw(4, 2), draw(2)), order=1, modes=["rev"], atol=1e-6, rtol=1e-6)
+    check_grads(gradient, (draw(3, 2), draw(3, 2), draw(2)), order=1, modes=["rev"], atol=1e-6, rtol=1e-6)
 
 
 def test_low_precision_is_summed_in_float32():
@@ -157,7 +157,11 @@ def test_a_million_steps_keep_nothing_but_coefficients_and_states(method):
 
 # The kernel, in interpreted form: what it computes, not how fast.
 
-CUTS = {"rows and chunks": Cut(lanes=4, rows=2, steps=2, num_chunks=2), "plain": Cut(16, 1, 2, 1)}
+CUTS = {
+    "rows and chunks": Cut(lanes=4, rows=2, steps=2, num_chunks=2),
+    "plain": Cut(16, 1, 2, 1),
+    "chunks": Cut(16, 1, 2, 2),
+}
 
 
 @pytest.mark.parametrize(
@@ -165,9 +169,7 @@ CUTS = {"rows and chunks": Cut(lanes=4, rows=2, steps=2, num_chunks=2), "plain":
     [
         (np.float32, "every axis", "rows and chunks", False),
         (np.float32, "shared by the batch", "plain", True),
-        (np.complex64, "every axis", "plain", True),
-        pytest.param(np.complex64, "constant", "rows and chunks", False, marks=pytest.mark.slow),
-        pytest.param(np.complex64, "every axis", "rows and chunks", True, marks=pytest.mark.slow),
+        (np.complex64, "constant", "chunks", True),
     ],
 )
 def test_kernel_is_the_loop(dtype, kind, cut, reverse):
@@ -190,9 +192,7 @@ def test_derivatives_of_the_kernel_are_those_of_the_associative_form(x64):
     check_grads(run, (a, b, initial), order=1, modes=["fwd", "rev"], atol=1e-6, rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("shape", "launches"), [((4096, 8, 256), 2), ((100_000, 1, 64), 6), ((7, 3, 5), 2)], ids=str
-)
+@pytest.mark.parametrize(("shape", "launches"), [((2048, 1, 64), 6), ((7, 3, 5), 2)], ids=str)
 def test_auto_is_a_kernel_on_cuda_and_a_loop_on_a_cpu(shape, launches):
     """Decided when a program is compiled for a device, on a machine that need not have it."""
     arrays = [jax.ShapeDtypeStruct(size, jnp.float32) for size in (shape, shape, shape[1:])]

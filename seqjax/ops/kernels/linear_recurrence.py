@@ -210,8 +210,10 @@ def choose_cut(num_steps: int, num_lanes: int, *, arrays: int = 2) -> Cut:
     """
     lanes = max((size for size in (128, 64, 32) if num_lanes >= size * PROGRAMS), default=16)
     blocks = -(-num_lanes // lanes)
-    steps = min(64 // arrays, _power_of_two(num_steps))
-    rows = max(1, min(128 // lanes, _power_of_two(num_steps) // steps))
+    # What a thread fetches ahead has to fit its registers. Short sequences are over in a moment however they
+    # are cut, and a short tile is traced and compiled sooner.
+    steps = _power_of_two(64 // arrays) if num_steps > 16 else 4
+    rows = min(128 // lanes, _power_of_two(max(1, num_steps // steps)))
     # Reading twice costs two thirds more, so it has to bring more than twice the programs.
     tiles = -(-num_steps // (rows * steps))
     num_chunks = 1 if 2 * blocks > PROGRAMS // 2 else max(1, min(2 * PROGRAMS // blocks, tiles // 4))
@@ -219,8 +221,8 @@ def choose_cut(num_steps: int, num_lanes: int, *, arrays: int = 2) -> Cut:
 
 
 def _power_of_two(number: int) -> int:
-    """The least power of two that is not less."""
-    return 1 << (number - 1).bit_length()
+    """The greatest power of two that is not more."""
+    return 1 << (number.bit_length() - 1)
 
 
 def _task(a: Array, b: Array, initial: Array, *, reverse: bool, lag: bool = False) -> _Task:
