@@ -7,7 +7,15 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from seqjax.ops.small_matrices import above, beside, identity, product, transpose, triangularize
+from seqjax.ops.small_matrices import (
+    above,
+    beside,
+    identity,
+    product,
+    solve_triangular,
+    transpose,
+    triangularize,
+)
 from seqjax.types import Array
 
 
@@ -16,13 +24,14 @@ class Conditioned(NamedTuple):
 
     Attributes:
       rows: `[R, N, *L]`, the rows of the conditional covariance's factor.
-      observed: `[M, N, *L]`, the same for the rows of the observations.
+      gain: `[R, M, *L]`, of residuals into the mean of the variables: made of regressions on each observation
+        and not of `rows`, whose products cancel where the prior is wide and the observation precise.
       variances: `[M, *L]`, of each observation given those before it, their noise included.
       lower: `[M, M, *L]`, unit lower triangular: innovations are what solves `lower innovations = residuals`.
     """
 
     rows: Array
-    observed: Array
+    gain: Array
     variances: Array
     lower: Array
 
@@ -64,15 +73,14 @@ def condition(observed: Array, rows: Array) -> Conditioned:
             return stacked, (results[0], results[1])
 
         stacked, (columns, variances) = jax.lax.scan(step, stacked, jnp.arange(num_observed))
-    coefficients = transpose(columns)[:num_observed]
+    coefficients = transpose(columns)
     below = jnp.tril(jnp.ones((num_observed, num_observed), bool), -1)
     below = below.reshape(below.shape + (1,) * (coefficients.ndim - 2))
-    return Conditioned(
-        rows=stacked[num_observed:],
-        observed=stacked[:num_observed],
-        variances=variances,
-        lower=jnp.where(below, coefficients, 0) + identity(num_observed, coefficients),
-    )
+    lower = jnp.where(below, coefficients[:num_observed], 0) + identity(num_observed, coefficients)
+    gain = coefficients[num_observed:]
+    if num_observed > 1:  # from innovations to residuals
+        gain = transpose(solve_triangular(lower, transpose(gain), transposed=True))
+    return Conditioned(rows=stacked[num_observed:], gain=gain, variances=variances, lower=lower)
 
 
 def _absorb(stacked: Array, place: Array | int) -> tuple[Array, Array, Array]:
@@ -126,13 +134,11 @@ def update(predicted: Array, emission: Array) -> Update:
       [[0.80...]]
     """
     given = condition(product(emission, predicted), identity(predicted.shape[0], predicted))
-    filtered = product(predicted, given.rows)
-    observed = transpose(given.observed)
     return Update(
         whitened=given.rows,
-        filtered=filtered,
-        whitened_gain=product(given.rows, observed),
-        gain=product(filtered, observed),
+        filtered=product(predicted, given.rows),
+        whitened_gain=given.gain,
+        gain=product(predicted, given.gain),
         variances=given.variances,
         lower=given.lower,
     )

@@ -14,7 +14,7 @@ from flax import struct
 
 from seqjax import ops
 from seqjax.checks import check_function, kind_of
-from seqjax.ops.small_matrices import beside, identity, product, solve_triangular, transpose, triangularize
+from seqjax.ops.small_matrices import beside, identity, product, solve_triangular, triangularize
 from seqjax.statespace.lds.beliefs import LDSBelief, LDSFiltered
 from seqjax.statespace.lds.checks import Evidence, checked_evidence, floating
 from seqjax.statespace.lds.conditioning import condition
@@ -284,8 +284,7 @@ def _update(
     innovations = solve_triangular(given.lower, residuals)
     diagonal = jnp.stack([scale[i, i] for i in range(len(y))])
     terms = jnp.log(diagonal) + 0.5 * (jnp.log(given.variances) + innovations**2 / given.variances)
-    gain = product(given.rows, transpose(given.observed))
-    filtered = LDSBelief(mean=belief.mean + product(gain, residuals), cholesky=given.rows)
+    filtered = LDSBelief(mean=belief.mean + product(given.gain, residuals), cholesky=given.rows)
     return filtered, -jnp.sum(jnp.where(seen, terms + 0.5 * math.log(2 * math.pi), 0), axis=0)
 
 
