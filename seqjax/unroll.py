@@ -152,11 +152,12 @@ def checked_xs(xs: PyTree) -> PyTree:
     return xs
 
 
-def check_no_list(xs: Any) -> None:
+def check_no_list(xs: Any, name: str = "xs") -> None:
     """Refuses a list: whether it holds steps or sequences, time first or batch first, only its maker knows.
 
     Args:
       xs: the inputs.
+      name: the argument's name.
 
     Raises:
       TypeError: if `xs` is a list.
@@ -168,8 +169,8 @@ def check_no_list(xs: Any) -> None:
     """
     if isinstance(xs, list):
         raise TypeError(
-            "xs is a list, expected an array with time first: jnp.asarray(xs) for steps, or "
-            "seqjax.data.pad(xs) for sequences."
+            f"{name} is a list, expected an array with time first: jnp.asarray({name}) for steps, or "
+            f"seqjax.data.pad({name}) for sequences."
         )
 
 

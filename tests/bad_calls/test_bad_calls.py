@@ -15,6 +15,7 @@ import seqjax as sj
 from tests.bad_calls.cells import CELLS, UNROLLS, unroll_with
 from tests.bad_calls.datasets import DATA
 from tests.bad_calls.delay_taps import DELAY_TAPS
+from tests.bad_calls.dynamical_systems import DYNAMICAL_SYSTEMS
 from tests.bad_calls.hidden_markov import HIDDEN_MARKOV
 from tests.bad_calls.learning import TASKS
 from tests.bad_calls.readers import READERS
@@ -44,7 +45,7 @@ STATIC = [
     *DATA,
     *READERS,
 ]
-BAD_CALLS = [*STATIC, *LAYERS, *DELAY_TAPS, *TASKS, *HIDDEN_MARKOV]
+BAD_CALLS = [*STATIC, *LAYERS, *DELAY_TAPS, *TASKS, *HIDDEN_MARKOV, *DYNAMICAL_SYSTEMS]
 
 
 def check(call, error, says):
@@ -70,7 +71,9 @@ def test_message_before_anything_is_compiled(bad):
     assert set(compiled) <= CONVERSIONS
 
 
-@pytest.mark.parametrize("bad", [*LAYERS, *DELAY_TAPS, *TASKS, *HIDDEN_MARKOV], ids=lambda bad: bad.id)
+@pytest.mark.parametrize(
+    "bad", [*LAYERS, *DELAY_TAPS, *TASKS, *HIDDEN_MARKOV, *DYNAMICAL_SYSTEMS], ids=lambda bad: bad.id
+)
 def test_message(bad):
     check(bad.call, bad.error, bad.says)
 

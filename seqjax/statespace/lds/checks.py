@@ -73,7 +73,7 @@ def checked_evidence(
       ValueError: ys has feature size 2, but these params have 1 observed features. ...
     """
     check_params(params)
-    check_no_list(ys)
+    check_no_list(ys, "ys")
     ys = floating("ys", ys, dtype_of(params))
     num_steps, batch_shape = sequence_shape(ys, "ys")
     if ys.shape[-1] != params.observation_size:
