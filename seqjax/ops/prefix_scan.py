@@ -75,7 +75,8 @@ def _chunked(leaf: Array, num_chunks: int, size: int) -> Array:
 
 def _unchunked(leaf: Array, num_steps: int) -> Array:
     """[size, num_chunks, ...] -> [T, ...]."""
-    return jnp.swapaxes(leaf, 0, 1).reshape(-1, *leaf.shape[2:])[:num_steps]
+    size, num_chunks, *rest = leaf.shape
+    return jnp.swapaxes(leaf, 0, 1).reshape(num_chunks * size, *rest)[:num_steps]
 
 
 def _scan_within(combine: Combine, chunks: PyTree) -> PyTree:
@@ -115,7 +116,7 @@ def _join(combine: Combine, totals: PyTree, within: PyTree) -> PyTree:
     size = jax.tree.leaves(within)[0].shape[0]
 
     def flat(leaf: Array) -> Array:
-        return leaf.reshape(-1, *leaf.shape[2:])
+        return leaf.reshape(leaf.shape[0] * leaf.shape[1], *leaf.shape[2:])
 
     before = jax.tree.map(lambda leaf: flat(jnp.broadcast_to(leaf, (size, *leaf.shape))), totals)
     later = jax.tree.map(lambda leaf: flat(leaf[:, 1:]), within)

@@ -32,7 +32,7 @@ def compensated_sum(values: Array) -> Array:
     width = max(math.isqrt(count), 1)
     missing = -count % width
     padded = jnp.concatenate([values, jnp.zeros((missing, *values.shape[1:]), values.dtype)])
-    columns = padded.reshape(-1, width, *values.shape[1:])
+    columns = padded.reshape((count + missing) // width, width, *values.shape[1:])
     total, error = _accumulate(columns, jnp.zeros_like(columns))
     total, error = _accumulate(total, error)
     return total + error

@@ -32,19 +32,20 @@ def example(scale=1.0):
 @functools.partial(jax.jit, static_argnames="method")
 def run(params, scores, tags, method):
     def loss(params, scores):
-        return TAGS.log_likelihood(params, scores, tags, lengths=LENGTHS, method=method).sum()
+        values = TAGS.log_likelihood(params, scores, tags, lengths=LENGTHS, method=method)
+        return jnp.where(jnp.isneginf(values), 0, values).sum(), values
 
-    value, gradients = jax.value_and_grad(loss, (0, 1))(params, scores)
+    (_, values), gradients = jax.value_and_grad(loss, (0, 1), has_aux=True)(params, scores)
     functions = TAGS.log_normalizer, TAGS.marginals, TAGS.decode
     results = (function(params, scores, lengths=LENGTHS, method=method) for function in functions)
-    return value, gradients, *results
+    return values, gradients, *results
 
 
 @by_method
 @pytest.mark.parametrize("scale", [1.0, 1e4], ids=["usual", "far_apart"])
 def test_enumeration(method, scale, x64):
     params, scores, tags = example(scale)
-    value, (by_params, by_score), log_normalizer, marginals, (found, log_probability) = jax.device_get(
+    values, (by_params, by_score), log_normalizer, marginals, (found, log_probability) = jax.device_get(
         run(params, scores, tags, method)
     )
     close = functools.partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-12)
@@ -73,7 +74,7 @@ def test_enumeration(method, scale, x64):
         by_start += change[0]
         by_end += change[-1]
         by_transition += np.einsum("ti,tj->ij", states[:-1], states[1:]) - wanted["pairwise"].sum(0)
-    close(value, likelihood)
+    close(values.sum(), likelihood)
     close(by_params.start, by_start)
     close(by_params.end, by_end)
     close(by_params.transition, by_transition)
@@ -85,23 +86,40 @@ def test_forbidden_tags(method, x64):
     params, scores, tags = example()
     scores[1, 0] = [-np.inf, 0, 0]
     scores[2, 2] = -np.inf
-    value, _, log_normalizer, marginals, (found, log_probability) = jax.device_get(
-        run(params, scores, np.where(LENGTHS == 3, -1, tags), method)
+    tags[1, 0] = 0
+    values, gradients, log_normalizer, marginals, (found, log_probability) = jax.device_get(
+        run(params, scores, tags, method)
     )
-    assert np.isnan(value)
-    assert np.isneginf(log_normalizer[2])
-    assert np.isneginf(log_probability[2])
+    np.testing.assert_array_equal(np.isneginf(values), [True, False, True, False])
+    chex.assert_tree_all_finite(gradients)
+    for value in (log_normalizer, log_probability):
+        np.testing.assert_array_equal(np.isneginf(value), [False, False, True, False])
     assert (found[:, 2] == -1).all()
     assert not marginals[:, 2].any()
     assert marginals[1, 0, 0] == 0
-    tags[1, 0] = 0  # forbidden by its score
+    tags[0, 3] = K  # does not exist
+    values, gradients, *_ = run(params, scores, tags, method)
+    np.testing.assert_array_equal(np.isnan(values), [False, False, False, True])
+    assert np.isnan(gradients[0].start).all()
 
-    def loss(params, scores):
-        values = TAGS.log_likelihood(params, scores, tags, lengths=LENGTHS, method=method)
-        return jnp.where(jnp.isneginf(values), 0, values).sum()
 
-    if method == "scan":
-        chex.assert_tree_all_finite(jax.jit(jax.grad(loss, (0, 1)))(params, scores))
+def test_mistakes_are_named():
+    params, scores, tags = example()
+    scores = np.nan_to_num(scores)
+    with pytest.raises(ValueError, match=r"tags has the value -7 at \(1, 3\), expected tags from 0 to 2"):
+        TAGS.log_likelihood(params, scores, tags, lengths=np.array([4, 0, 3, 2]))
+    with pytest.raises(ValueError, match=r"tags has shape \(4,\), expected \(4, 4\): one tag a step"):
+        TAGS.log_likelihood(params, scores, tags[0])
+    with pytest.raises(TypeError, match="tags has dtype float"):
+        TAGS.log_likelihood(params, scores, tags * 1.0)
+    with pytest.raises(ValueError, match=r"scores has shape \(4, 4, 2\), expected \[T, \*B, 3\]"):
+        TAGS.decode(params, scores[..., :2])
+    with pytest.raises(TypeError, match="scores has dtype int"):
+        TAGS.marginals(params, scores.astype(int))
+    with pytest.raises(TypeError, match="params is a dict, expected CRFParams"):
+        TAGS.log_normalizer({}, scores)
+    with pytest.raises(ValueError, match="method is 'fused', expected 'scan' or 'associative'"):
+        TAGS.decode(params, scores, method="fused")
 
 
 def test_long_sequences_keep_their_digits():

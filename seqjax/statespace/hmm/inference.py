@@ -148,10 +148,9 @@ def log_normalizer(
     Example:
       >>> from seqjax.statespace import hmm
       >>> chain = hmm.params(initial=[1.0, 0.0], transition=[[0.5, 0.5], [0.0, 1.0]])
-      >>> float(log_normalizer(chain, jnp.zeros((5, 2)))) + 0.0
-      0.0
-      >>> float(log_normalizer(chain, jnp.array([[-jnp.inf, 0.0]])))
-      -inf
+      >>> scores = jnp.log(jnp.array([[1.0, 0.0], [0.5, 0.25]])), jnp.log(jnp.array([[0.0, 1.0], [1.0, 1.0]]))
+      >>> [float(jnp.exp(log_normalizer(chain, each)).round(3)) for each in scores]
+      [0.37..., 0.0]
     """
     return _log_normalizer(checked_arguments(params, log_likelihoods, lengths, carry, method), method)
 
