@@ -230,3 +230,81 @@ def test_points_of_any_spread_and_entries_that_are_missing(x64):
     )
     wanted = in_the_textbook(spread, bent, ys, problem(2))
     jax.tree.map(functools.partial(np.testing.assert_allclose, atol=1e-10), found, wanted)
+
+
+def on_a_grid(noise, ys, num_points=1500):
+    """Mean and variance of each filtered state, and the log-likelihood, by sums over a grid of states."""
+    states = np.linspace(-12, 12, num_points)
+    width = states[1] - states[0]
+
+    def density(away):
+        return np.exp(-0.5 * away**2 / noise) / np.sqrt(2 * np.pi * noise)
+
+    follows = density(states[:, None] - 0.8 * states - np.sin(states)) * width
+    belief, total, found = density(states - 0.5), 0.0, []
+    for y in ys:
+        belief = belief * density(y - states - 0.1 * states**2)
+        likelihood = belief.sum() * width
+        belief, total = belief / likelihood, total + np.log(likelihood)
+        mean = (belief * states).sum() * width
+        found.append((mean, (belief * (states - mean) ** 2).sum() * width))
+        belief = follows @ belief
+    return np.array(found).T, total
+
+
+BENT = lds.NonlinearModel(
+    dynamics=lambda _, x, u: 0.8 * x + jnp.sin(x), emission=lambda _, x, u: x + 0.1 * x**2
+)
+
+
+def test_errors_beside_a_grid_are_small_and_vanish_with_the_noise():
+    """In posterior deviations, the errors of both filters, the smaller ones those of the unscented filter."""
+    generator, num_steps = np.random.default_rng(0), 60
+    noise = np.array([0.5, 0.5 / 16])
+    x, ys = np.full(2, 0.5), []
+    for _ in range(num_steps):
+        ys.append(x + 0.1 * x**2 + np.sqrt(noise) * generator.normal(size=2))
+        x = 0.8 * x + np.sin(x) + np.sqrt(noise) * generator.normal(size=2)
+    ys = np.array(ys, np.float32)
+    factor = np.sqrt(noise).astype(np.float32)[:, None, None]
+    along = np.broadcast_to(factor, (num_steps, 2, 1, 1))
+    params = lds.NonlinearParams(np.full(1, 0.5, np.float32), factor, along, along)
+    errors = {}
+    for method in (lds.extended_filter, lds.unscented_filter):
+        found = method(BENT, params, ys[..., None])
+        for row in range(2):
+            (mean, variance), total = on_a_grid(noise[row], ys[:, row])
+            away = (found.mean[:, row, 0] - mean) / np.sqrt(variance)
+            errors[method, row] = np.sqrt(np.mean(away**2))
+            ratios = found.cholesky[:, row, 0, 0] ** 2 / variance
+            np.testing.assert_allclose(ratios.mean(), 1, atol=0.05)
+            np.testing.assert_allclose(found.log_normalizer[row], total, atol=0.03 * num_steps)
+    tangent, points = lds.extended_filter, lds.unscented_filter
+    assert errors[points, 0] < 0.04 < errors[tangent, 0] < 0.2
+    assert errors[points, 1] < 0.015 < errors[tangent, 1] < 0.04
+
+
+def test_single_precision_holds_a_wide_prior_and_precise_observations():
+    """Two states of which nearly nothing is known, and their sum, a little bent, to five digits."""
+    model = lds.NonlinearModel(
+        dynamics=lambda _, x, u: jnp.stack([x[0] + 0.1 * x[1], x[1] - 0.1 * jnp.sin(x[0])]),
+        emission=lambda _, x, u: (x[0] + x[1] + 0.1 * jnp.tanh(x[0]))[None],
+    )
+    params = lds.nonlinear_params(
+        initial_mean=np.zeros(2),
+        initial_covariance=1e4 * np.eye(2),
+        dynamics_covariance=1e-6 * np.eye(2),
+        emission_covariance=[[1e-10]],
+    )
+    x, states = np.array([0.3, 1.0]), []
+    for _ in range(500):
+        states.append(x)
+        x = np.array([x[0] + 0.1 * x[1], x[1] - 0.1 * np.sin(x[0])])
+    states = np.array(states)
+    ys = (states.sum(-1) + 0.1 * np.tanh(states[:, 0]))[:, None]
+    for method in (lds.extended_filter, lds.unscented_filter):
+        found = method(model, params, ys.astype(np.float32))
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found))
+        deviations = np.sqrt(np.diagonal(squared(found.cholesky), axis1=-2, axis2=-1))
+        assert deviations.min() > 0
+        assert np.abs(found.mean - states)[100:].max() < 0.01
