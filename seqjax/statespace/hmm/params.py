@@ -23,8 +23,9 @@ class HMMParams:
 
     Attributes:
       initial_logits: `[K]` or `[*B, K]`, of the first state.
-      transition_logits: `[K, K]`, row `i` leads from state `i`; or one matrix a step, `[T, *B, K, K]` with batch
-        axes that may be one, whose entry `t` leads from step `t` to step `t + 1`, the last one into the carry.
+      transition_logits: `[K, K]`, row `i` leads from state `i`; or one matrix a step, `[T, *B, K, K]` with
+        batch axes that may be one, whose entry `t` leads from step `t` to step `t + 1`, the last one into the
+        carry.
     """
 
     initial_logits: Array
@@ -51,16 +52,16 @@ def params(initial: Any, transition: Any) -> HMMParams:
 
     Args:
       initial: `[K]` or `[*B, K]` probabilities of the first state.
-      transition: `[K, K]` probabilities, row `i` from state `i`; or one matrix a step, `[T, *B, K, K]`, entry `t`
-        from step `t` to step `t + 1`.
+      transition: `[K, K]` probabilities, row `i` from state `i`; or one matrix a step, `[T, *B, K, K]`, entry
+        `t` from step `t` to step `t + 1`.
 
     Returns:
       The same as logits: `HMMParams`, floating.
 
     Raises:
       TypeError: if an argument is no array of real numbers.
-      ValueError: if a shape does not fit, or a row holds a negative number or NaN or does not sum to one. Values are
-        looked at where they are concrete, that is outside of `jit`.
+      ValueError: if a shape does not fit, or a row holds a negative number or NaN or does not sum to one.
+        Values are looked at where they are concrete, that is outside of `jit`.
 
     Example:
       >>> weather = params(initial=[0.6, 0.4], transition=[[0.7, 0.3], [0.4, 0.6]])
@@ -75,8 +76,8 @@ def params(initial: Any, transition: Any) -> HMMParams:
     num_states = initial.shape[-1]
     if transition.ndim < 2 or transition.shape[-2:] != (num_states, num_states):
         raise ValueError(
-            f"transition has shape {transition.shape}, expected it to end with {(num_states, num_states)}: initial "
-            f"has {num_states} states, and each needs a row of probabilities of the next."
+            f"transition has shape {transition.shape}, expected it to end with {(num_states, num_states)}: "
+            f"initial has {num_states} states, and each needs a row of probabilities of the next."
         )
     # log(0) is -inf, as it should be, but its gradient is not a number.
     initial, transition = (
@@ -91,7 +92,9 @@ def _checked_rows(name: str, value: Any) -> Array:
     if jnp.issubdtype(rows.dtype, jnp.complexfloating):
         raise TypeError(f"{name} is {kind_of(rows)}, expected probabilities: real numbers.")
     if rows.ndim == 0 or rows.shape[-1] == 0:
-        raise ValueError(f"{name} has shape {rows.shape}, expected at least one state: rows of probabilities.")
+        raise ValueError(
+            f"{name} has shape {rows.shape}, expected at least one state: rows of probabilities."
+        )
     rows = rows.astype(jnp.promote_types(rows.dtype, ops.default_dtype()))
     if not isinstance(value, jax.core.Tracer):
         _check_probabilities(name, np.asarray(rows, float))
