@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from seqjax.types import Array, Params
@@ -17,7 +18,7 @@ def maximize(function: Callable[[Params], Array], start: Params, num_steps: int)
     Args:
       function: of params to a number.
       start: params, a pytree of arrays.
-      num_steps: how many steps to take.
+      num_steps: how many steps to take; zero gives the start back.
 
     Returns:
       The params, and the function's value after each step `[num_steps]`.
@@ -27,6 +28,8 @@ def maximize(function: Callable[[Params], Array], start: Params, num_steps: int)
       >>> round(float(best), 3)
       3.0
     """
+    if num_steps == 0:
+        return start, jnp.zeros((0,))
     return _maximize(function, num_steps, start)
 
 

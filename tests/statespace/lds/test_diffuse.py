@@ -1,5 +1,7 @@
 """Several states of which nothing is known at the start, seen through one number a step."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -40,6 +42,7 @@ def test_a_trend_and_a_season_with_a_diffuse_start(precise):
     """However wide the prior, the gain is a small number, and no large ones may cancel to give it."""
     with jax.enable_x64(precise):
         model = co2.model(np.log(np.array(co2.START)), harmonics=1)
+        model = dataclasses.replace(model, diffuse=(True,) * 4)
         found = lds.filter(model, YS)
         total, mean = with_a_wide_prior(model, YS, 1e5)
         tolerance = 1e-6 if precise else 1e-3
