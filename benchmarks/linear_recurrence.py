@@ -58,14 +58,17 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def measure(function, arguments, seconds: float) -> tuple[float, float]:
-    """The least time of several groups of calls, and that of compiling; a group is waited for at its end."""
+def measure(function, arguments, seconds: float, look=lambda result: None) -> tuple[float, float, float]:
+    """The least time of several groups of calls, that of compiling, and what a look at the result says.
+
+    A group of calls is waited for at its end.
+    """
     import jax
 
     begin = time.perf_counter()
     program = jax.jit(function).lower(*arguments).compile()
     compiling = time.perf_counter() - begin
-    jax.block_until_ready(program(*arguments))
+    seen = look(jax.block_until_ready(program(*arguments)))
     begin = time.perf_counter()
     jax.block_until_ready(program(*arguments))
     once = time.perf_counter() - begin
@@ -79,7 +82,7 @@ def measure(function, arguments, seconds: float) -> tuple[float, float]:
         jax.block_until_ready(result)
         best = min(best, (time.perf_counter() - begin) / calls)
         del result
-    return best, compiling
+    return best, compiling, seen
 
 
 def copy_bandwidth(seconds: float, device: str) -> float:
@@ -115,7 +118,7 @@ def make(shape, kind):
     return a, normal(keys[1], shape, dtype), normal(keys[2], shape[1:], dtype), normal(keys[3], shape, dtype)
 
 
-def error_of(hs, a, b, initial, dense: bool) -> float:
+def error_of(a, b, initial, dense: bool, hs) -> float:
     """The largest error of a few lanes against a loop in float64, relative to the largest number."""
     import numpy as np
 
@@ -148,9 +151,11 @@ def forms(kind: str, num_steps: int, device: str, sweep: bool):
 
         return forward, gradient
 
-    methods = ["auto", "associative", "chunked"]
-    if device == "cpu" or num_steps <= 4096:
-        methods.append("sequential")  # elsewhere on a GPU: a launch or more a step
+    methods = ["auto"]
+    if device == "cpu" or kind == "dense" or num_steps == 4096:
+        methods += ["associative", "chunked"]  # elsewhere compiling takes longer than there is time for
+    if device == "cpu" or (kind == "full" and num_steps == 4096):
+        methods.append("sequential")  # on a GPU a launch or more a step
     found = {method: run(method) for method in methods}
     if device == "cpu":
 
@@ -210,11 +215,9 @@ def main() -> None:
                 continue
             label = f"{name} {shape}"
             try:
-                hs = jax.jit(functions[0])(a, b, initial)
-                error = error_of(hs, a, b, initial, kind == "dense")
-                del hs
-                forward, compiling = measure(functions[0], (a, b, initial), chosen.seconds)
-                both, compiling_both = measure(functions[1], (a, b, initial, d), chosen.seconds)
+                look = functools.partial(error_of, a, b, initial, kind == "dense")
+                forward, compiling, error = measure(functions[0], (a, b, initial), chosen.seconds, look)
+                both, compiling_both, _ = measure(functions[1], (a, b, initial, d), chosen.seconds)
             except Exception as failure:  # One form that fails must not cost the others' time on a device.
                 print(
                     f"{label:34}{form:26}failed: {type(failure).__name__}: {str(failure)[:300]}", flush=True

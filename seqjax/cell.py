@@ -61,10 +61,11 @@ class Gated(NamedTuple):
 class Affine(NamedTuple):
     """A recurrence that is linear in its carry: `carry_t = a_t * carry_{t-1} + b_t`, elementwise.
 
-    Both functions take any leading axes, time included.
+    Both functions take any leading axes, time included. The leaves of a carry are floating or complex.
 
     Attributes:
-      coefficients: `(params, xs) -> (a, b)`, each with the structure of the carry.
+      coefficients: `(params, xs) -> (a, b)`, each with the structure of the carry. Axes of `a` may have size
+        one where those of `b` have not: a coefficient that all steps or rows share is never copied for them.
       readout: `(params, carry, x) -> y`, the output after the step.
     """
 

@@ -59,7 +59,12 @@ def test_relative(name):
 @pytest.mark.parametrize("name", RELATIVES)
 def test_relatives_are_scan_in_double_precision(name, x64):
     laws.backends_are_scan(
-        RELATIVES[name], ["associative"], 1e-10, lengths=laws.LENGTHS, resets=laws.RESETS, reverse=True
+        RELATIVES[name],
+        [laws.METHODS["associative"]],
+        1e-10,
+        lengths=laws.LENGTHS,
+        resets=laws.RESETS,
+        reverse=True,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 
 from seqjax import ops
+from seqjax.backends.scan import scan
 from seqjax.cell import Affine, Cell
 from seqjax.types import Carry, Params
 
@@ -21,13 +22,16 @@ def associative(
     (`ops.linear_recurrence`), then the outputs of all steps. The gradient of the recurrence is one recurrence
     in the other direction, and those of the rest are a few products over all of time.
 
+    On a CPU, `"auto"` is the plain loop of `scan` instead: there the arrays of all steps cost more, to write
+    and to read again, than the loop does.
+
     Args:
       cell: a cell with an `Affine` structure.
       params: its params.
       carry: the carry before the first step, leaves `[*B, ...]`.
       xs: a pytree of arrays `[T, *B, ...]`.
-      method: how the recurrence runs, a method of `ops.linear_recurrence`. `"auto"` takes what suits the
-        device: a loop on a CPU, a parallel form elsewhere.
+      method: how the recurrence runs, a method of `ops.linear_recurrence`; `"auto"` takes what suits the
+        device that the program is compiled for.
 
     Returns:
       The carry after the last step, and the outputs `[T, *B, H]`.
@@ -37,11 +41,11 @@ def associative(
 
     Example:
       >>> import seqjax as sj, jax.numpy as jnp
-      >>> structure = sj.Affine(lambda params, xs: (params, xs), lambda params, carry, x: carry)
-      >>> cell = sj.Cell(None, None, sj.step_of(structure), 1, structure)
-      >>> last, ys = associative(cell, jnp.array([[[0.5]]]), jnp.zeros((1, 1)), jnp.ones((3, 1, 1)))
-      >>> ys[:, 0, 0].tolist()
-      [1.0, 1.5, 1.75]
+      >>> cell = sj.min_gru(2)
+      >>> params = cell.init(jax.random.key(0), 3)
+      >>> carry, ys = associative(cell, params, cell.initial_carry(params, (4,)), jnp.ones((5, 4, 3)))
+      >>> ys.shape
+      (5, 4, 2)
     """
     if not isinstance(cell.structure, Affine):
         kind = "no structure" if cell.structure is None else f"structure {type(cell.structure).__name__}"
@@ -49,8 +53,15 @@ def associative(
             f"cell has {kind}, but method 'associative' runs Affine cells: use method='auto', which takes "
             f"what the cell can do."
         )
-    decay, update = cell.structure.coefficients(params, xs)
+    all_at_once = partial(_all_at_once, cell.structure, method)
+    if method != "auto":
+        return all_at_once(params, carry, xs)
+    return jax.lax.platform_dependent(params, carry, xs, cpu=partial(scan, cell), default=all_at_once)
+
+
+def _all_at_once(structure: Affine, method: str, params: Params, carry: Carry, xs: Any) -> tuple[Carry, Any]:
+    decay, update = structure.coefficients(params, xs)
     run = partial(ops.linear_recurrence, method=method)
     carries = jax.tree.map(run, decay, update, carry)
     last = jax.tree.map(lambda leaf, before: leaf[-1] if leaf.shape[0] else before, carries, carry)
-    return last, cell.structure.readout(params, carries, xs)
+    return last, structure.readout(params, carries, xs)
