@@ -40,9 +40,10 @@ def extended_filter(
       lengths: `[*B]` integers from 0 to `T`; `None` if all `T` steps count.
 
     Returns:
-      `LDSFiltered`, as `lds.filter` returns it. `log_normalizer` is the log-likelihood of the approximation, the
-      sum of the log-densities of each observation given those before it, all taken to be normal: it is neither
-      a bound of the true one nor without bias. Differentiable in params, observations, inputs and the carry.
+      `LDSFiltered`, as `lds.filter` returns it. `log_normalizer` is the log-likelihood of the approximation,
+      the sum of the log-densities of each observation given those before it, all taken to be normal: it is
+      neither a bound of the true one nor without bias. Differentiable in params, observations, inputs and the
+      carry.
 
     Raises:
       TypeError: if a type or dtype does not fit.

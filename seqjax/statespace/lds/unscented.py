@@ -58,9 +58,10 @@ def unscented_filter(
         even, as in the cubature filter (Arasaratnam & Haykin, 2009).
 
     Returns:
-      `LDSFiltered`, as `lds.filter` returns it. `log_normalizer` is the log-likelihood of the approximation, the
-      sum of the log-densities of each observation given those before it, all taken to be normal: it is neither
-      a bound of the true one nor without bias. Differentiable in params, observations, inputs and the carry.
+      `LDSFiltered`, as `lds.filter` returns it. `log_normalizer` is the log-likelihood of the approximation,
+      the sum of the log-densities of each observation given those before it, all taken to be normal: it is
+      neither a bound of the true one nor without bias. Differentiable in params, observations, inputs and the
+      carry.
 
     Raises:
       TypeError: if a type or dtype does not fit.
