@@ -3,8 +3,9 @@
 All learn from the same years, and forecast the same held-out years from each year on: one year ahead, with
 all years before known, and further in closed loop, where what they said of a year stands for it in those
 after. AR learns by least squares, the LDS by EM, TDNN and LSTM from true years, NARX in closed loop. Networks
-are ensembles, whose forecasts are averaged; how they train was chosen on 1900 to 1949, learning from the
-years before, and not on the held-out years. Takes about a minute on two cores.
+are ensembles, whose forecasts are averaged. How they train was chosen on 1900 to 1949, learning from the
+years before; other settings had been seen on the held-out years earlier, so that their figures are not
+quite those of a first look. Takes one to two minutes on two cores.
 """
 
 from __future__ import annotations
