@@ -26,6 +26,9 @@ from seqjax.types import Array
 
 METHODS = ("scan", "associative")
 
+FEW_STATES = 16
+"""For how many states Viterbi keeps pointers."""
+
 
 class Forward(NamedTuple):
     """Sums over all paths up to each step.
@@ -241,8 +244,9 @@ def pairs(smoothed: Array, log_transition: Array, log_ratio: Array) -> Array:
 def best_path(chain: Chain, method: str) -> tuple[Array, Array]:
     """The path of most weight (Viterbi, 1967).
 
-    Among equals, the last state is the lowest, and so is then each state before it. Forward, only maxima are
-    kept; where they came from is found again on the way back, for one state a step and not for all.
+    Among equals, the last state is the lowest, and so is then each state before it. For up to 16 states,
+    where the largest weights came from is kept in a byte each. For more, it is found again on the way back
+    for the one state of each step, which takes less time, and an array as big as the scores.
 
     Args:
       chain: of `T` steps.
@@ -252,24 +256,67 @@ def best_path(chain: Chain, method: str) -> tuple[Array, Array]:
       `[T, *B]` int32, -1 in the padding, and everywhere where all weights are zero; and `[*B]`, which is -inf
       there, NaN where a potential is, and finite else.
     """
-    if method == "associative":
-        arrived = _after(jnp.max, chain, _products(jnp.max, chain))[:-1]
-    else:
-
-        def step(arrived: Array, x: tuple[Array, Array | None]) -> tuple[Array, Array]:
-            score, matrix = x
-            weights = arrived + score
-            new = apply(jnp.max, weights, chain.transition if matrix is None else matrix)
-            # Kept near zero, weights keep their digits.
-            return new - finite(jnp.max(weights, -1, keepdims=True)), arrived
-
-        _, arrived = jax.lax.scan(step, chain.initial, (chain.scores, chain.matrices))
-    weights = arrived + chain.scores
     if chain.num_steps == 0:
-        return jnp.zeros(weights.shape[:-1], jnp.int32), jnp.zeros(weights.shape[1:-1], weights.dtype)
-    last = weights[-1] if chain.lengths is None else _at(weights, jnp.maximum(chain.lengths - 1, 0))
+        shape = chain.scores.shape[:-1]
+        return jnp.zeros(shape, jnp.int32), jnp.zeros(shape[1:], chain.scores.dtype)
+    if method == "scan" and chain.num_states <= FEW_STATES:
+        pointers, last = _pointers(chain)
+        states = _follow_scan(pointers, _first_largest(last, -1))
+    else:
+        arrived = (
+            _arrived(chain) if method == "scan" else _after(jnp.max, chain, _products(jnp.max, chain))[:-1]
+        )
+        weights = arrived + chain.scores
+        last = weights[-1] if chain.lengths is None else _at(weights, jnp.maximum(chain.lengths - 1, 0))
+        states = _trace(chain, weights, method)
     peak = jnp.max(last, -1)
-    return _known(chain, peak > -jnp.inf, _trace(chain, weights, method)), peak
+    return _known(chain, peak > -jnp.inf, states), peak
+
+
+def _pointers(chain: Chain) -> tuple[Array, Array]:
+    """The best state before each state, `[T, *B, K]`, and the weights in the last valid step."""
+    same = jnp.arange(chain.num_states, dtype=jnp.uint8)
+
+    def step(carry: tuple[Array, Array], x: tuple) -> tuple[tuple[Array, Array], Array]:
+        (arrived, last), (score, matrix, valid) = carry, x
+        matrix = chain.transition if matrix is None else matrix
+        weights = arrived + score
+        best, pointer = weights[..., :1] + matrix[..., 0, :], jnp.zeros(weights.shape, jnp.int32)
+        for state in range(1, chain.num_states):
+            other = weights[..., state, None] + matrix[..., state, :]
+            pointer = jnp.where(other > best, state, pointer)
+            best = jnp.maximum(best, other)
+        new = best - finite(jnp.max(weights, -1, keepdims=True))
+        last = weights if valid is None else select(valid, weights, last)
+        return (new, last), pointer.astype(jnp.uint8)
+
+    start = chain.initial, jnp.zeros_like(chain.initial)
+    (_, last), pointers = jax.lax.scan(step, start, (chain.scores, chain.matrices, chain.valid))
+    return jnp.where(chain.moves[..., None], pointers, same), last
+
+
+def _follow_scan(pointers: Array, last: Array) -> Array:
+    def step(state: Array, table: Array) -> tuple[Array, Array]:
+        index = state[..., None].astype(jnp.int32)
+        state = jnp.take_along_axis(table, index, axis=-1, mode="clip")[..., 0]
+        return state, state
+
+    return jax.lax.scan(step, last.astype(pointers.dtype), pointers, reverse=True)[1].astype(jnp.int32)
+
+
+def _arrived(chain: Chain) -> Array:
+    """The largest weights of all paths up to each step, without its score, `[T, *B, K]`."""
+    # One more column of zeros gives the largest weight with the same reduction.
+    wide = jnp.concatenate([chain.transition, jnp.zeros_like(chain.transition[..., :1])], axis=-1)
+
+    def step(arrived: Array, x: tuple[Array, Array | None]) -> tuple[Array, Array]:
+        score, matrix = x
+        new = apply(jnp.max, arrived + score, wide if matrix is None else matrix)
+        # Kept near zero, weights keep their digits.
+        return new[..., :-1] - finite(new[..., -1:]), arrived
+
+    matrices = None if chain.matrices is None else wide
+    return jax.lax.scan(step, chain.initial, (chain.scores, matrices))[1]
 
 
 def drawn_path(chain: Chain, found: Forward, noise: Array, method: str) -> Array:

@@ -7,6 +7,7 @@ the dtype may be all that leads on. Then the result here is wrong, and says so (
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -30,7 +31,6 @@ class Scaled(NamedTuple):
       increments: `[T, *B]`, what each step adds to the log-normalizer.
       carry: `[*B, K]`, `predicted` in the step after the last valid one.
       transition: the exponential of the chain's.
-      weights: `[T, *B, K]`, the exponential of the scores, whose largest in a step is one.
       least: `[*B, K]`, the least share that was not zero.
     """
 
@@ -39,7 +39,6 @@ class Scaled(NamedTuple):
     increments: Array
     carry: Array
     transition: Array
-    weights: Array
     least: Array
 
 
@@ -47,8 +46,8 @@ def scaled_forward(chain: Chain) -> Scaled:
     """Sums over all paths up to each step (Rabiner, 1989, eqs. 91-92).
 
     Equations: `joint = predicted_t * weights_t`, `filtered_t = joint / sum(joint)`,
-    `predicted_{t+1} = filtered_t transition_t`. The loop keeps `predicted` alone; the rest follows from it
-    for all steps at once.
+    `predicted_{t+1} = filtered_t transition_t`. What is no part of the recursion is computed in the loop or
+    for all steps at once, as `product_form` says.
 
     Args:
       chain: of `T` steps.
@@ -56,31 +55,47 @@ def scaled_forward(chain: Chain) -> Scaled:
     Returns:
       A `Scaled`.
     """
-    shift = finite(jnp.max(chain.scores, -1, keepdims=True))
-    # What can be stays above zero, so that zero is what cannot.
-    tiny = jnp.finfo(chain.scores.dtype).tiny
-    weights = jnp.where(jnp.isneginf(chain.scores), 0, jnp.maximum(jnp.exp(chain.scores - shift), tiny))
     transition = jnp.exp(chain.transition)
-    times, unroll = product_form(chain)
+    form = product_form(chain)
+    shared = form.prepare(transition)
 
-    def step(predicted: Array, x: tuple) -> tuple[Array, Array]:
-        weight, matrix, valid = x
+    def results(predicted: Array, score: Array) -> tuple[Array, Array, Array]:
+        weight, shift = _weights(score)
         joint = predicted * weight
-        total = jnp.sum(joint, -1, keepdims=True)
-        new = divide(times(joint, transition if matrix is None else matrix), total)
-        return new if valid is None else select(valid, new, predicted), predicted
+        filtered, increment = normalize(joint)
+        least = jnp.where((predicted > 0) & (weight > 0), jax.lax.stop_gradient(joint), 1)
+        return filtered, increment + shift, least
 
-    steps = weights, None if chain.matrices is None else transition, chain.valid
-    carry, predicted = jax.lax.scan(step, jnp.exp(chain.initial), steps, unroll=unroll)
-    joint = predicted * weights
-    filtered, increments = normalize(joint)
-    least = _least(joint, (predicted > 0) & (weights > 0))
-    return Scaled(filtered, predicted, increments + shift[..., 0], carry, transition, weights, least)
+    def step(carry: tuple[Array, Array], x: tuple) -> tuple[tuple[Array, Array], tuple[Array, ...]]:
+        (predicted, least), (score, weight, matrix, valid) = carry, x
+        weight = _weights(score)[0] if form.inside else weight
+        new = divide(*form.times(predicted * weight, shared if matrix is None else matrix))
+        new = new if valid is None else select(valid, new, predicted)
+        if not form.inside:
+            return (new, least), (predicted,)
+        filtered, increment, share = results(predicted, score)
+        return (new, jnp.minimum(least, share)), (predicted, filtered, increment)
+
+    weights = None if form.inside else _weights(chain.scores)[0]
+    start = jnp.exp(chain.initial)
+    steps = chain.scores, weights, None if chain.matrices is None else transition, chain.valid
+    (carry, least), stacked = jax.lax.scan(step, (start, jnp.ones_like(start)), steps, unroll=form.unroll)
+    predicted, *rest = stacked
+    if form.inside:
+        filtered, increments = rest
+    else:
+        filtered, increments, shares = results(predicted, chain.scores)
+        least = jnp.min(shares, 0, initial=1)
+    return Scaled(filtered, predicted, increments, carry, transition, least)
 
 
-def _least(shares: Array, possible: Array) -> Array:
-    """The least of those over the first axis that are possible, at most one."""
-    return jnp.min(jnp.where(possible, jax.lax.stop_gradient(shares), 1), 0, initial=1)
+def _weights(scores: Array) -> tuple[Array, Array]:
+    """The exponential of scores, whose largest becomes one, and the logarithm of what that was."""
+    shift = finite(jnp.max(scores, -1, keepdims=True))
+    # What can be stays above zero, so that zero is what cannot.
+    tiny = jnp.finfo(scores.dtype).tiny
+    weights = jnp.where(jnp.isneginf(scores), 0, jnp.maximum(jnp.exp(scores - shift), tiny))
+    return weights, shift[..., 0]
 
 
 def normalize(values: Array) -> tuple[Array, Array]:
@@ -143,23 +158,36 @@ def scaled_backward(chain: Chain, found: Scaled) -> tuple[Array, Array]:
     Returns:
       `smoothed` `[T, *B, K]`, normalised, and the least share `[*B, K]` that was not zero.
     """
-    times, unroll = product_form(chain)
+    form = product_form(chain)
     backwards = jnp.swapaxes(found.transition, -1, -2)
+    shared = form.prepare(backwards)
     # Entry `t` leads back from step `t` here.
     matrices = None if chain.matrices is None else jnp.roll(backwards, 1, axis=0)
 
-    def step(later: Array, x: tuple) -> tuple[Array, Array]:
-        weight, matrix, valid = x
-        message = weight * later
-        total = jax.lax.stop_gradient(jnp.sum(message, -1, keepdims=True))
-        new = divide(times(message, backwards if matrix is None else matrix), total)
-        return new if valid is None else select(valid, new, later), later
+    def results(later: Array, weight: Array, filtered: Array) -> tuple[Array, Array]:
+        message, _ = normalize(weight * later)
+        least = jnp.where((weight > 0) & (later > 0), jax.lax.stop_gradient(message), 1)
+        return normalize(filtered * later)[0], least
 
-    steps = found.weights, matrices, chain.valid
-    _, later = jax.lax.scan(step, jnp.ones_like(found.carry), steps, reverse=True, unroll=unroll)
-    message, _ = normalize(found.weights * later)
-    least = _least(message, (found.weights > 0) & (later > 0))
-    return normalize(found.filtered * later)[0], least
+    def step(carry: tuple[Array, Array], x: tuple) -> tuple[tuple[Array, Array], Array]:
+        (later, least), (score, weight, filtered, matrix, valid) = carry, x
+        weight = _weights(score)[0] if form.inside else weight
+        product, total = form.times(weight * later, shared if matrix is None else matrix)
+        new = divide(product, jax.lax.stop_gradient(total))
+        new = new if valid is None else select(valid, new, later)
+        if not form.inside:
+            return (new, least), later
+        smoothed, share = results(later, weight, filtered)
+        return (new, jnp.minimum(least, share)), smoothed
+
+    weights = None if form.inside else _weights(chain.scores)[0]
+    start = jnp.ones_like(found.carry), jnp.ones_like(found.carry)
+    steps = chain.scores, weights, found.filtered if form.inside else None, matrices, chain.valid
+    (_, least), stacked = jax.lax.scan(step, start, steps, reverse=True, unroll=form.unroll)
+    if form.inside:
+        return stacked, least
+    smoothed, shares = results(stacked, _weights(chain.scores)[0], found.filtered)
+    return smoothed, jnp.min(shares, 0, initial=1)
 
 
 def lost(potentials: tuple[Array, ...], least: Array) -> Array:
@@ -212,23 +240,58 @@ def _(axis_size: int, batched: list[bool], flag: Array) -> tuple[Array, bool]:
     return (jnp.any(flag), False) if batched[0] else (flag, False)
 
 
-def product_form(chain: Chain) -> tuple[Callable[[Array, Array], Array], int]:
-    """How to multiply a row vector by the transitions, and how many steps to unroll: all such choices.
+class ProductForm(NamedTuple):
+    """How to run the loop over time.
 
-    | states | steps share a matrix | product | unrolled | because, on a CPU |
+    Attributes:
+      prepare: `(matrix) -> matrix`, once, what `times` takes where all steps share a matrix.
+      times: `(vector[..., K], matrix) -> product[..., K], sum[..., 1]`, with the sum of the vector.
+      unroll: how many steps of the loop to write out.
+      inside: whether the loop computes all results, or the recursion alone.
+    """
+
+    prepare: Callable[[Array], Array]
+    times: Callable[[Array, Array], tuple[Array, Array]]
+    unroll: int
+    inside: bool
+
+
+def product_form(chain: Chain) -> ProductForm:
+    """How to run the loop over time: all choices of sums over paths that only speed depends on.
+
+    | states | matrices | product | unrolled | because, on a CPU |
     | --- | --- | --- | --- | --- |
-    | to 16 | yes | multiply and sum | 1 | two or three small programs a step, or one for the whole loop |
-    | more | yes | matrix product | 8 | each is dispatched, which 8 steps share |
-    | any | no | multiply and sum | 1 | each matrix is read once |
+    | to 16 | one | multiply and sum, with a column of ones for the sum | 1 | one program a step |
+    | more | one | matrix product | 8 | each is dispatched, which 8 steps share |
+    | any | one a step | multiply and sum | 1 | each matrix is read once |
 
-    On a GPU or TPU a step is bound by its latency, whatever the form.
+    Results are computed in the loop where a step has 256 numbers or more, then nothing is unrolled, and for
+    all steps at once else: small programs cost more to start than to run, and big arrays more to read again
+    than to compute. On a GPU or TPU a step is bound by its latency, whatever the form.
 
     Args:
       chain: whose sizes decide.
 
     Returns:
-      `(vector[..., K], matrix[..., K, K]) -> [..., K]`, and the number of steps.
+      A `ProductForm`.
     """
-    if chain.num_states <= 16 or chain.matrices is not None:
-        return lambda vector, matrix: jnp.sum(vector[..., :, None] * matrix, -2), 1
-    return lambda vector, matrix: jnp.matmul(vector, matrix, precision=HIGHEST), 8
+    inside = math.prod(chain.initial.shape) >= 256
+
+    def multiply_and_sum(vector: Array, matrix: Array) -> tuple[Array, Array]:
+        return jnp.sum(vector[..., :, None] * matrix, -2), jnp.sum(vector, -1, keepdims=True)
+
+    def with_ones(matrix: Array) -> Array:
+        return jnp.concatenate([matrix, jnp.ones_like(matrix[:, :1])], axis=-1)
+
+    def multiply_and_sum_both(vector: Array, matrix: Array) -> tuple[Array, Array]:
+        both = jnp.sum(vector[..., :, None] * matrix, -2)
+        return both[..., :-1], both[..., -1:]
+
+    def matrix_product(vector: Array, matrix: Array) -> tuple[Array, Array]:
+        return jnp.matmul(vector, matrix, precision=HIGHEST), jnp.sum(vector, -1, keepdims=True)
+
+    if chain.matrices is not None:
+        return ProductForm(lambda matrix: matrix, multiply_and_sum, 1, inside)
+    if chain.num_states <= 16:
+        return ProductForm(with_ones, multiply_and_sum_both, 1, inside)
+    return ProductForm(lambda matrix: matrix, matrix_product, 1 if inside else 8, inside)

@@ -146,6 +146,19 @@ def test_many_states_are_few_states():
     np.testing.assert_array_equal(path[0], wanted_path[0])
 
 
+@pytest.mark.parametrize("num_states", [K, 20])
+def test_many_rows_are_a_few_rows(num_states):
+    """Big steps take another form than small ones."""
+    params, scores = example(num_states, (T, 2))
+    few, many = results(params, scores), results(params, np.tile(scores, (1, 64, 1)))
+
+    def first_rows(leaf):
+        return leaf[:2] if leaf.shape[0] == 128 else leaf[:, :2]
+
+    chex.assert_trees_all_close(jax.tree.map(first_rows, many), few, rtol=1e-4, atol=1e-5)
+    chex.assert_trees_all_close(many[0].smoothed[:, -2:], few[0].smoothed, rtol=1e-4, atol=1e-5)
+
+
 def test_the_umbrella_world():
     """Russell & Norvig (2010), section 15.2: two days with an umbrella, five days in figure 15.5."""
     rain = hmm.params(initial=[0.5, 0.5], transition=[[0.7, 0.3], [0.3, 0.7]])
