@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from seqjax.ops.kernels.linear_recurrence import kernel, kernel_gradient
+from seqjax.ops.kernels.linear_recurrence import MAX_NUMBERS, kernel, kernel_gradient
 from seqjax.ops.products import accumulation_dtype
 from seqjax.ops.recurrence_forms import associative, chunked, sequential
 from seqjax.ops.recurrence_gradients import Gradients, sequential_gradient, shifted_gradient
@@ -59,8 +59,9 @@ def linear_recurrence(
     | `"kernel"` | a Triton kernel, on CUDA only; not `dense` | | each number once, or `a` and `b` twice |
 
     `"auto"` is `"sequential"` on a CPU, where nothing parallel was faster than the loop, which is bound by
-    memory; `"kernel"` on CUDA, or `"associative"` if `dense`; and `"associative"` elsewhere. It decides when
-    a program is compiled for a device, so one traced program takes on each what suits it.
+    memory; `"kernel"` on CUDA, or `"associative"` if `dense` or `b` has 2^31 numbers; and `"associative"`
+    elsewhere. It decides when a program is compiled for a device, so one traced program takes on each what
+    suits it.
 
     Args:
       a: `[T, ...]` floating or complex, with the axes of `b`; any of them, time included, may have size one
@@ -126,10 +127,11 @@ def _by_platform(choice: _Choice, run: Callable[..., Any], *arrays: Array) -> An
     """`run` with the chosen method, or with the one that suits the device the program is compiled for."""
     if choice.method != "auto":
         return run(choice.method, *arrays)
+    has_kernel = not choice.dense and arrays[1].size < MAX_NUMBERS
     return jax.lax.platform_dependent(
         *arrays,
         cpu=partial(run, "sequential"),
-        cuda=partial(run, "associative" if choice.dense else "kernel"),
+        cuda=partial(run, "kernel" if has_kernel else "associative"),
         default=partial(run, "associative"),
     )
 

@@ -208,6 +208,14 @@ def ones(*shape):
     return np.ones(shape)
 
 
+def test_more_numbers_than_the_kernel_counts_take_another_form():
+    huge = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((2, 2**30), (2, 2**30), (2**30,))]
+    lowered = jax.jit(ops.linear_recurrence).trace(*huge).lower(lowering_platforms=("cuda",))
+    assert "custom_call" not in lowered.as_text()
+    with pytest.raises(ValueError, match="2147483648 numbers, but this kernel counts in 32 bits"):
+        jax.eval_shape(functools.partial(kernel, reverse=False), *huge)
+
+
 # fmt: off
 BAD_CALLS = {
     "a of another length": (ones(4, 2), ones(5, 2), ones(2), {}, "a has shape (4, 2), expected (5, 2)"),

@@ -10,9 +10,8 @@ The plain functions beside which this is tested are those of `recurrence_forms` 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +19,17 @@ from jax import lax
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
+from seqjax.ops.kernels.recurrence_place import (
+    Cut,
+    Number,
+    Place,
+    Task,
+    add,
+    chunk_steps,
+    multiply,
+    num_chunks_of,
+    pick,
+)
 from seqjax.ops.recurrence_forms import associative, steps_before
 from seqjax.ops.recurrence_gradients import (
     Gradients,
@@ -29,52 +39,12 @@ from seqjax.ops.recurrence_gradients import (
 )
 from seqjax.types import Array
 
-Number = tuple[Array, ...]
-"""A real number as `(x,)`, a complex one as `(real part, imaginary part)`: Triton knows real numbers only."""
-
 PROGRAMS = 128
 """So many programs keep a GPU busy, about: one for each multiprocessor of the big ones."""
 
 
-class Cut(NamedTuple):
-    """How work is cut.
-
-    Attributes:
-      lanes: neighbouring lanes of a program, a power of two.
-      rows: runs of steps that a program walks through side by side, a power of two.
-      steps: steps of a run, all of them fetched at once.
-      num_chunks: chunks of time. With more than one, `a` and `b` are read twice: first to find what each
-        chunk does to the carry that enters it.
-      warps: groups of 32 threads of a program.
-    """
-
-    lanes: int
-    rows: int
-    steps: int
-    num_chunks: int
-    warps: int = 4
-
-
-class _Task(NamedTuple):
-    """What one launch computes.
-
-    Attributes:
-      num_steps: `T`.
-      shape: the shape of one step.
-      coefficient_shape: the shape of `a`, with its time axis.
-      reverse: whether the last step runs first.
-      lag: whether each step takes the coefficient of the one that ran before it, and the first takes zero.
-      summary: whether to find what each chunk does to a carry, instead of what each step gives.
-      dtype: the dtype of a real number of the result.
-    """
-
-    num_steps: int
-    shape: tuple[int, ...]
-    coefficient_shape: tuple[int, ...]
-    reverse: bool
-    lag: bool
-    summary: bool
-    dtype: jnp.dtype
+MAX_NUMBERS = 2**31
+"""Places in an array are counted in 32 bits."""
 
 
 def kernel(
@@ -104,15 +74,14 @@ def kernel(
       `h[T, ...]` in the dtype of `initial`.
 
     Raises:
-      ValueError: if `dense`.
+      ValueError: if `dense`, or there are `MAX_NUMBERS` or more.
 
     Example:
       >>> a, b = jnp.full((1, 1), 0.5), jnp.ones((3, 1))
       >>> kernel(a, b, jnp.zeros(1), reverse=False, interpret=True)[:, 0].tolist()
       [1.0, 1.5, 1.75]
     """
-    if dense:
-        raise ValueError("dense is True, but this kernel has no matrices: use the associative form.")
+    _check(b, dense)
     return _forward((reverse, cut, interpret), a, b, initial)
 
 
@@ -143,16 +112,25 @@ def kernel_gradient(
       The cotangents of `a`, `b` and `initial`.
 
     Raises:
-      ValueError: if `dense`.
+      ValueError: if `dense`, or there are `MAX_NUMBERS` or more.
 
     Example:
       >>> a, ones = jnp.full((1, 1), 0.5), jnp.ones((3, 1))
       >>> kernel_gradient(a, ones, ones[0], ones, reverse=False, interpret=True)[1][:, 0].tolist()
       [1.75, 1.5, 1.0]
     """
+    _check(d_hs, dense)
+    return _gradient((reverse, cut, interpret), a, hs, initial, d_hs)
+
+
+def _check(b: Array, dense: bool) -> None:
     if dense:
         raise ValueError("dense is True, but this kernel has no matrices: use the associative form.")
-    return _gradient((reverse, cut, interpret), a, hs, initial, d_hs)
+    if b.size >= MAX_NUMBERS:
+        raise ValueError(
+            f"b has shape {b.shape}, {b.size} numbers, but this kernel counts in 32 bits: use the "
+            f"associative form, or run time in pieces."
+        )
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -225,8 +203,8 @@ def _power_of_two(number: int) -> int:
     return 1 << (number.bit_length() - 1)
 
 
-def _task(a: Array, b: Array, initial: Array, *, reverse: bool, lag: bool = False) -> _Task:
-    return _Task(b.shape[0], initial.shape, a.shape, reverse, lag, False, _parts(initial)[0].dtype)
+def _task(a: Array, b: Array, initial: Array, *, reverse: bool, lag: bool = False) -> Task:
+    return Task(b.shape[0], initial.shape, a.shape, reverse, lag, False, _parts(initial)[0].dtype)
 
 
 def _parts(x: Array) -> Number:
@@ -240,7 +218,7 @@ def _whole(number: Number, shape: tuple[int, ...]) -> Array:
 def _walk(
     cut: Cut,
     interpret: bool,
-    task: _Task,
+    task: Task,
     a: Number,
     b: Number,
     initial: Number,
@@ -251,8 +229,8 @@ def _walk(
     if cut.num_chunks > 1:
         num_lanes = math.prod(task.shape)
         found = _launch(cut, interpret, task._replace(summary=True), a, b, initial)
-        shape = (_num_chunks(cut, task), num_lanes)
-        across = _Task(shape[0], shape[1:], shape, False, False, False, task.dtype)
+        shape = (num_chunks_of(cut, task), num_lanes)
+        across = Task(shape[0], shape[1:], shape, False, False, False, task.dtype)
         own = choose_cut(*shape)._replace(num_chunks=1)
         after = _walk(own, interpret, across, found["total"], found["local"], initial)["h"]
         start = tuple(
@@ -265,14 +243,14 @@ def _walk(
 def _launch(
     cut: Cut,
     interpret: bool,
-    task: _Task,
+    task: Task,
     a: Number,
     b: Number,
     start: Number,
     before: tuple[Number, Number] | None = None,
 ) -> dict[str, Number]:
     """All programs, on arrays with one axis for all lanes."""
-    num_lanes, num_chunks = math.prod(task.shape), _num_chunks(cut, task)
+    num_lanes, num_chunks = math.prod(task.shape), num_chunks_of(cut, task)
 
     def flat(number: Number) -> Number:
         return tuple(part.reshape(-1) for part in number)
@@ -293,22 +271,12 @@ def _launch(
     )(operands)
 
 
-def _chunk_steps(cut: Cut, task: _Task) -> int:
-    """Steps of a chunk: whole tiles."""
-    tile = cut.rows * cut.steps
-    return -(-task.num_steps // (cut.num_chunks * tile)) * tile
-
-
-def _num_chunks(cut: Cut, task: _Task) -> int:
-    return -(-task.num_steps // _chunk_steps(cut, task))
-
-
 def _program(
-    cut: Cut, task: _Task, interpret: bool, operands: dict[str, Any], results: dict[str, Any]
+    cut: Cut, task: Task, interpret: bool, operands: dict[str, Any], results: dict[str, Any]
 ) -> None:
     """What one program does: some lanes through one chunk of time."""
-    place = _Place(cut, task, interpret)
-    num_tiles = _chunk_steps(cut, task) // (cut.rows * cut.steps)
+    place = Place(cut, task, interpret)
+    num_tiles = chunk_steps(cut, task) // (cut.rows * cut.steps)
     one, zero = (
         tuple(lax.full((1, cut.lanes), start - start * i, task.dtype) for i in range(len(operands["b"])))
         for start in (1, 0)
@@ -322,7 +290,7 @@ def _program(
         for u, after in enumerate(steps):
             place.store(results["h"], number, u, after)
             if "products" in results:
-                place.store(results["products"], number, u, _multiply(after, now[u]["before"]))
+                place.store(results["products"], number, u, multiply(after, now[u]["before"]))
         return h, total, following
 
     # Before the first tile comes one that changes nothing, while the first is on its way: a fetch before the
@@ -341,13 +309,13 @@ def _wide(cut: Cut, number: Number) -> Number:
 
 
 def _through_tile(
-    cut: Cut, task: _Task, row: Array, tile: list[dict[str, Number]], h: Number, total: Number
+    cut: Cut, task: Task, row: Array, tile: list[dict[str, Number]], h: Number, total: Number
 ) -> tuple[Number, Number, list[Number]]:
     """The carry after a tile, the product of all coefficients so far, and what each step gives."""
     if cut.rows > 1 or task.summary:
         run, local = tile[0]["a"], tile[0]["b"]
         for step in tile[1:]:
-            run, local = _multiply(step["a"], run), _add(_multiply(step["a"], local), step["b"])
+            run, local = multiply(step["a"], run), add(multiply(step["a"], local), step["b"])
     if cut.rows == 1:
         entering = h
     else:
@@ -358,140 +326,15 @@ def _through_tile(
                     lax.select(row == r, jnp.broadcast_to(new, row.shape), old)
                     for new, old in zip(h, entering, strict=True)
                 )
-            run_r = _pick(run, row == r)
-            h = _add(_multiply(run_r, h), _pick(local, row == r))
-            total = _multiply(run_r, total) if task.summary else total
+            run_r = pick(run, row == r)
+            h = add(multiply(run_r, h), pick(local, row == r))
+            total = multiply(run_r, total) if task.summary else total
     if task.summary:
         if cut.rows == 1:
-            h, total = _add(_multiply(run, h), local), _multiply(run, total)
+            h, total = add(multiply(run, h), local), multiply(run, total)
         return h, total, []
     steps = []
     for step in tile:
-        entering = _add(_multiply(step["a"], entering), step["b"])
+        entering = add(multiply(step["a"], entering), step["b"])
         steps.append(entering)
     return (entering if cut.rows == 1 else h), total, steps
-
-
-class _Place:
-    """Where a program stands: which lanes, which chunk, and the numbers there.
-
-    Arrays are flat here, and a place in them is one index. Places outside are computed like the others and
-    masked where they are read or written. Compiling takes time that grows as the square of the number of
-    operations in a tile, which is why there are as few as can be.
-    """
-
-    def __init__(self, cut: Cut, task: _Task, interpret: bool) -> None:
-        self.cut, self.task, self.interpret = cut, task, interpret
-        self.shape, num_lanes = (cut.rows, cut.lanes), math.prod(task.shape)
-        own_lanes = math.prod(task.coefficient_shape[1:])
-        lane = pl.program_id(0) * cut.lanes + lax.broadcasted_iota(jnp.int32, (1, cut.lanes), 1)
-        lanes = pl.program_id(0) * cut.lanes + lax.broadcasted_iota(jnp.int32, self.shape, 1)
-        self.in_lanes = lanes < num_lanes
-        self.row = lax.broadcasted_iota(jnp.int32, self.shape, 0)
-        first = pl.program_id(1) * _chunk_steps(cut, task) + self.row * cut.steps
-        self.first = first
-        self.chunk_lane, self.in_chunk_lane = pl.program_id(1) * num_lanes + lane, lane < num_lanes
-        # A step back in time is a step back in an array that runs backwards.
-        self.stride, self.stride_of_a = num_lanes, own_lanes
-        start = task.num_steps - 1 - first if task.reverse else first
-        self.sign = -1 if task.reverse else 1
-        self.place = start * num_lanes + lanes
-        lanes_of_a = _lane_of(lanes, task.shape, task.coefficient_shape[1:])
-        self.constant = task.coefficient_shape[0] == 1
-        self.place_of_a = lanes_of_a if self.constant else start * own_lanes + lanes_of_a
-        self.lanes = lanes
-
-    def tile(self, number: Array) -> tuple[Array, Array, Array]:
-        """The position of the first step of a tile, its place in `b`, and that in `a`."""
-        steps = number * (self.cut.rows * self.cut.steps)
-        of_a = self.place_of_a if self.constant else self.place_of_a + self.sign * self.stride_of_a * steps
-        return self.first + steps, self.place + self.sign * self.stride * steps, of_a
-
-    def fetch(self, operands: dict[str, Any], number: Array, exists: Array) -> list[dict[str, Number]]:
-        """What each of the steps of a tile reads, if that tile exists."""
-        lanes = lax.bitwise_and(self.in_lanes, lax.broadcast_in_dim(exists, self.shape, ()))
-        return [self._fetch_step(operands, *self.tile(number), lanes, u) for u in range(self.cut.steps)]
-
-    def _fetch_step(
-        self, operands: dict[str, Any], position: Array, place: Array, of_a: Array, lanes: Array, u: int
-    ) -> dict[str, Number]:
-        inside = self.inside(lanes, position, u)
-        read = {"b": self.load(operands["b"], self._moved(place, u), inside)}
-        if self.constant:
-            read["a"] = self.load(operands["a"], of_a, inside)
-        else:
-            back = u - 1 if self.task.lag else u
-            has_a = (
-                inside if back >= 0 else lax.bitwise_and(inside, lax.gt(position, lax.full_like(position, 0)))
-            )
-            read["a"] = self.load(operands["a"], self._moved(of_a, back, self.stride_of_a), has_a)
-        if "hs" in operands:
-            # The step that ran before in the forward run is the one that comes next here.
-            more = self.inside(lanes, position, u + 1)
-            hs = self.load(operands["hs"], self._moved(place, u + 1), more)
-            last = lax.eq(position, lax.full_like(position, self.task.num_steps - 1 - u))
-            first = self.load(operands["first"], self.lanes, lax.bitwise_and(lanes, last))
-            read["before"] = _add(hs, first)
-        return read
-
-    def inside(self, lanes: Array, position: Array, u: int) -> Array:
-        """Whether step `u` of a tile exists, in the lanes that do."""
-        return lax.bitwise_and(lanes, lax.lt(position, lax.full_like(position, self.task.num_steps - u)))
-
-    def _moved(self, place: Array, u: int, stride: int | None = None) -> Array:
-        """The place of another step."""
-        offset = self.sign * u * (self.stride if stride is None else stride)
-        return lax.add(place, lax.full_like(place, offset)) if offset else place
-
-    def load(self, refs: Sequence[Any], place: Array, mask: Array) -> Number:
-        """Numbers at a place; zeros where the mask is false."""
-        dtype = self.task.dtype
-        loaded = (triton.load(ref.at[place], mask=mask, other=jnp.zeros((), ref.dtype)) for ref in refs)
-        return tuple(part if part.dtype == dtype else part.astype(dtype) for part in loaded)
-
-    def store(self, refs: Sequence[Any], number: Array, u: int, given: Number) -> None:
-        """Writes what step `u` of a tile gives; the tile of number -1 has nothing to write."""
-        position, place, _ = self.tile(number)
-        lanes = lax.bitwise_and(self.in_lanes, lax.broadcast_in_dim(number >= 0, self.shape, ()))
-        self._store(refs, self._moved(place, u), self.inside(lanes, position, u), given)
-
-    def store_summary(self, refs: Sequence[Any], number: Number) -> None:
-        """Writes what a chunk gives."""
-        self._store(refs, self.chunk_lane, self.in_chunk_lane, number)
-
-    def _store(self, refs: Sequence[Any], place: Array, mask: Array, number: Number) -> None:
-        for ref, part in zip(refs, number, strict=True):
-            if self.interpret:
-                # It writes the old number back where the mask is false, so that has to be nowhere.
-                place = lax.select(mask, place, lax.full_like(place, ref.shape[0]))
-            triton.store(ref.at[place], part, mask=mask)
-
-
-def _lane_of(lane: Array, shape: tuple[int, ...], coefficient_shape: tuple[int, ...]) -> Array:
-    """The lane of the coefficient of each lane, where the coefficient has axes of size one."""
-    found, stride = jnp.zeros_like(lane), 1
-    for size, own in zip(reversed(shape), reversed(coefficient_shape), strict=True):
-        if own != 1:
-            found = found + lax.rem(lane, jnp.full_like(lane, size)) * stride
-            stride *= own
-        lane = lax.div(lane, jnp.full_like(lane, size))
-    return found
-
-
-def _multiply(x: Number, y: Number) -> Number:
-    if len(x) == 1:
-        return (lax.mul(x[0], y[0]),)
-    return lax.sub(lax.mul(x[0], y[0]), lax.mul(x[1], y[1])), lax.add(
-        lax.mul(x[0], y[1]), lax.mul(x[1], y[0])
-    )
-
-
-def _add(x: Number, y: Number) -> Number:
-    return tuple(map(lax.add, x, y))
-
-
-def _pick(number: Number, chosen: Array) -> Number:
-    """One row of `[rows, lanes]`, as `[1, lanes]`."""
-    return tuple(
-        jnp.sum(lax.select(chosen, part, lax.full_like(part, 0)), 0, keepdims=True) for part in number
-    )
