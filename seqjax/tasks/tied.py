@@ -32,7 +32,7 @@ def tied(task: Task, table: Callable[[Params], Array]) -> Task:
       ValueError: `init` raises it if there is no such table, or its shape is not the kernel's.
 
     Example:
-      >>> import seqjax as sj
+      >>> import jax, seqjax as sj
       >>> network = sj.stack(sj.embed(9, 4), sj.gru(8), sj.dense(4))
       >>> task = tied(sj.tasks.synced(network, sj.heads.categorical(9)), lambda p: p.network[0].table)
       >>> params = task.init(jax.random.key(0), 1)
