@@ -26,10 +26,17 @@ CELLS: dict[str, Callable[[int], Cell]] = {
     "gru": sj.gru,
     "gru_reset_before": functools.partial(sj.gru, reset_after=False),
     "minimal_gated_unit": sj.minimal_gated_unit,
+    "lru": sj.lru,
+    "min_gru": sj.min_gru,
+    "min_lstm": sj.min_lstm,
+    "qrnn": sj.qrnn,
+    "rg_lru": sj.rg_lru,
+    "s5": sj.s5,
+    "sru": sj.sru,
 }
 """Cells by the name that `--cell` takes: functions of the hidden size."""
 
-METHODS = ("auto", "scan", "fused", "checkpointed")
+METHODS = ("auto", "scan", "fused", "associative", "checkpointed")
 
 
 def option(default: Any, text: str, choices: Any = None) -> Any:

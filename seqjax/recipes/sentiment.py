@@ -14,12 +14,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpy.typing as npt
 import optax
 
 from seqjax import data, layers, tasks, training
 from seqjax.data import LabelledTexts, Vocabulary
 from seqjax.recipes import runs
+from seqjax.recipes.learning import draw_training
 from seqjax.recipes.naive_bayes import tuned_naive_bayes
 from seqjax.recipes.options import CELLS, METHODS, option
 from seqjax.tasks import Task
@@ -120,7 +120,7 @@ def train(options: Options, folder: Path) -> dict[str, float]:
     results = _results(shares, fitted, validation, held_out)
     texts_kept = {"vocabulary": vocabulary.to_json()}
     runs.save_run(folder, "sentiment", options, fit.best, results=results, **texts_kept)
-    _draw(folder / "curve.png", fit, batches.batches_per_epoch)
+    draw_training(folder / "curve.png", fit, batches.batches_per_epoch, ("loss", "accuracy"))
     _report(results, shares, held_out, folder)
     return results
 
@@ -251,18 +251,3 @@ def _report(results: dict[str, float], shares: np.ndarray, held_out: LabelledTex
     for row in sorted(wrong, key=lambda row: -share[row].max())[:3]:
         print(f"  {CLASSES[held_out.labels[row]]}, but {share[row].max():.2f} against: {held_out.texts[row]}")
     print(f'\nsaved: {folder}\ntry:   python -m seqjax predict {folder} "what a lovely day!"')
-
-
-def _draw(path: Path, fit: training.FitResult, steps_per_epoch: int) -> None:
-    """The loss and the accuracy over the epochs, in training and in validation."""
-    epochs = fit.validation["step"] / steps_per_epoch
-    ends = [np.searchsorted(fit.history["step"], step, side="right") for step in fit.validation["step"]]
-    panels = []
-    for name in ("loss", "accuracy"):
-        trained = [
-            float(np.mean(fit.history[name][start:end]))
-            for start, end in zip([0, *ends[:-1]], ends, strict=True)
-        ]
-        lines: dict[str, npt.ArrayLike] = {"training": trained, "validation": fit.validation[name]}
-        panels.append((name, epochs, lines))
-    runs.draw_curves(path, panels)

@@ -45,6 +45,7 @@ def fit(
     *,
     steps: int | None = None,
     epochs: int | None = None,
+    seconds: float | None = None,
     validate: Validate | None = None,
     validate_every: int | None = None,
     metric: str = "loss",
@@ -67,6 +68,7 @@ def fit(
         or a function from the number of the epoch, from 0, to an iterable.
       steps: how many steps to take at most; `None` for no limit.
       epochs: how many passes to take at most; `None` for one, or where `steps` is given, for no limit.
+      seconds: stop before the first step that would begin so long after the start; `None` for no limit.
       validate: `(params) -> metrics`, scalars by name, such as
         `lambda params: evaluate(params, batches)` with `evaluate = make_evaluation(task.loss)`; for an
         ensemble, what its members come to, such as their mean.
@@ -114,6 +116,9 @@ def fit(
     for name, limit in {**limits, "log_every": log_every}.items():
         if limit is not None:
             check_size(name, limit)
+    if seconds is not None and not seconds > 0:
+        raise ValueError(f"seconds is {seconds}, expected a positive number, or None for no limit.")
+    deadline = np.inf if seconds is None else seconds
     first = int(np.max(jax.device_get(state.step)))
     log, selection = Log(first), _Selection(validate, metric, mode, patience)
     advance, state, done = jax.jit(step, donate_argnums=0), copied(state), 0
@@ -131,11 +136,11 @@ def fit(
                     show(done, log.fetch())
                 if validate_every is not None and done % validate_every == 0:
                     selection.consider(state.params, first + done, log)
-                if selection.stopped:
+                if selection.stopped or log.seconds >= deadline:
                     break
             if validate_every is None and done > before:
                 selection.consider(state.params, first + done, log)
-            if selection.stopped or done in (steps, before):
+            if selection.stopped or log.seconds >= deadline or done in (steps, before):
                 break
         if done == 0:
             raise ValueError("batches is empty, expected at least one batch.")

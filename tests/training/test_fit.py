@@ -154,6 +154,16 @@ def test_the_callback_sees_every_state():
     assert int(seen[1][0].step) == 2
 
 
+@pytest.mark.parametrize(("seconds", "wanted"), [(2.5, 3), (3, 3), (0.1, 1)])
+def test_time_runs_out_between_steps_and_the_end_is_validated(monkeypatch, seconds, wanted):
+    clock = itertools.count(1)  # a second for each look at it, and one look a step
+    monkeypatch.setattr(training.history.Log, "seconds", property(lambda log: next(clock)))
+    validate, seen = scripted([2.0, 1.0])
+    result = fit(start(), STEP, [1.0] * 9, epochs=2, seconds=seconds, validate=validate)
+    assert int(result.state.step) == wanted
+    assert seen == [wanted]
+
+
 def test_a_step_compiles_once():
     traces = []
 
@@ -212,6 +222,7 @@ ERRORS = [
     ({"batches": 3}, TypeError, "batches is a int"),
     ({"batches": iter([1.0]), "epochs": 2}, ValueError, "batches is an iterator, which has one pass"),
     ({"steps": 0}, ValueError, "steps is 0, expected a positive integer"),
+    ({"seconds": 0.0}, ValueError, "seconds is 0.0, expected a positive number"),
     ({"epochs": 1.5}, TypeError, "epochs is 1.5"),
     ({"log_every": 0}, ValueError, "log_every is 0"),
     ({"patience": 1}, ValueError, "patience is given, but validate is None"),

@@ -1,0 +1,126 @@
+"""What recipes that train by gradient share: their options, their optimizer, how training is drawn."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import optax
+
+from seqjax import training
+from seqjax.recipes import runs
+from seqjax.recipes.options import CELLS, METHODS, option
+from seqjax.types import Batch, Params
+
+
+@dataclasses.dataclass(frozen=True)
+class LearningOptions:
+    """What such a recipe can be told; it adds its own, and sets another default by naming a field again."""
+
+    cell: str = option("lstm", "which recurrent cell", CELLS)
+    hidden_size: int = option(128, "hidden units")
+    method: str = option("auto", "how the cell runs over time", METHODS)
+    batch_size: int = option(32, "rows a step")
+    epochs: int = option(10, "passes over the training data")
+    learning_rate: float = option(2e-3, "of Adam at its peak, falling to zero along a cosine")
+    seed: int = option(0, "of the split, the weights and the order of the data")
+    steps: int | None = option(None, "take so many steps instead of so many epochs, for a quick look")
+    minutes: float | None = option(None, "stop training after so many minutes, wherever it stands")
+
+
+def learn(
+    loss: Callable,
+    state: Callable[[optax.GradientTransformation], training.TrainingState],
+    batches: Callable[[int], Iterable[Batch]],
+    steps_per_epoch: int,
+    options: LearningOptions,
+    validate: Callable[[Params], Any],
+    *,
+    metric: str = "loss",
+    mode: str = "min",
+    weight_decay: float = 0.0,
+    carry_over: bool = False,
+    progress: bool = True,
+) -> training.FitResult:
+    """Trains with Adam, clipped gradients and a learning rate that rises, then falls to zero along a cosine.
+
+    Args:
+      loss: a task's.
+      state: makes the first state for an optimizer.
+      batches: the batches of an epoch.
+      steps_per_epoch: how many those are.
+      options: learning rate, epochs or steps, minutes.
+      validate: metrics of params, looked at after each epoch.
+      metric: which of them tells the best params.
+      mode: `"min"` or `"max"`, which values of it are better.
+      weight_decay: of AdamW (Loshchilov & Hutter, 2019).
+      carry_over: whether each batch goes on from the carry after the batch before.
+      progress: whether to show a line with rates and the remaining time.
+
+    Returns:
+      The `FitResult`, with the params of the best validation.
+
+    Example:
+      >>> import jax, jax.numpy as jnp, seqjax as sj
+      >>> task = sj.tasks.synced(sj.elman(2), sj.heads.gaussian(1, scale=1.0))
+      >>> batch = sj.Batch(jnp.ones((3, 1, 1)), jnp.ones((3, 1, 1)))
+      >>> def state(optimizer):
+      ...     return sj.training.init_state(jax.random.key(0), task, optimizer, input_size=1)
+      >>> evaluate = sj.training.make_evaluation(task.loss)
+      >>> def validate(params):
+      ...     return evaluate(params, [batch])
+      >>> options = LearningOptions(epochs=3)
+      >>> fit = learn(task.loss, state, lambda epoch: [batch], 1, options, validate, progress=False)
+      >>> fit.validation["loss"].shape
+      (3,)
+    """
+    num_steps = options.steps or options.epochs * steps_per_epoch
+    schedule = optax.warmup_cosine_decay_schedule(
+        0.0, options.learning_rate, min(100, num_steps // 10), max(num_steps, 1)
+    )
+    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=weight_decay))
+    return training.fit(
+        state(optimizer),
+        training.make_step(loss, optimizer, carry_over=carry_over),
+        batches,
+        steps=num_steps,
+        seconds=None if options.minutes is None else 60 * options.minutes,
+        validate=validate,
+        metric=metric,
+        mode=mode,
+        progress=progress,
+    )
+
+
+def draw_training(
+    path: Path, fit: training.FitResult, steps_per_epoch: int, names: Sequence[str] = ("loss",)
+) -> None:
+    """Draws metrics over the epochs, in training and in validation.
+
+    Args:
+      path: the picture to write.
+      fit: what training came to.
+      steps_per_epoch: what the axis of time is divided by.
+      names: the metrics, a panel each.
+
+    Raises:
+      ImportError: if matplotlib is not installed; the message names the extra.
+
+    Example:
+      >>> draw_training(Path("curve.png"), fit, 100, ("loss", "accuracy"))  # doctest: +SKIP
+    """
+    epochs = fit.validation["step"] / steps_per_epoch
+    ends = [np.searchsorted(fit.history["step"], step, side="right") for step in fit.validation["step"]]
+    panels = []
+    for name in names:
+        trained = [
+            float(np.mean(fit.history[name][start:end]))
+            for start, end in zip([0, *ends[:-1]], ends, strict=True)
+        ]
+        lines: dict[str, npt.ArrayLike] = {"training": trained, "validation": fit.validation[name]}
+        panels.append((name.replace("_", " "), epochs, lines))
+    runs.draw_curves(path, panels)
