@@ -167,9 +167,10 @@ def test_the_umbrella_world():
     np.testing.assert_array_equal(hmm.viterbi(rain, seen)[0], [0, 0, 1, 0, 0])
 
 
-def test_a_million_steps_in_float32():
-    """The log-likelihood is that of float64 to 1e-7, and the best path the same in every step."""
-    params, scores = example(4, (1_000_000,))
+@pytest.mark.parametrize("num_states", [4, *(pytest.param(k, marks=pytest.mark.slow) for k in (16, 64))])
+def test_a_million_steps_in_float32(num_states):
+    """The log-likelihood is that of float64 to 1e-7; the best path differs at most in ties of float32."""
+    params, scores = example(num_states, (1_000_000,))
 
     def both(params, scores):
         return float(hmm.log_normalizer(params, scores)), np.asarray(hmm.viterbi(params, scores)[0])
@@ -178,8 +179,14 @@ def test_a_million_steps_in_float32():
     with jax.enable_x64(True):
         exact = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), (params, scores))
         wanted, wanted_path = both(*exact)
+        transition = np.log(np.asarray(exact[0].transition))
+
+    def weights(path):  # of each step with the move that leads there, but for the first
+        return exact[1][np.arange(1, len(path)), path[1:]] + transition[path[:-1], path[1:]]
+
     assert abs(value - wanted) <= 1e-7 * abs(wanted)
-    np.testing.assert_array_equal(path, wanted_path)
+    assert np.sum(path != wanted_path) <= 4  # of K = 16, which are worth 3e-7; none of K = 4 and 64
+    assert np.sum(weights(wanted_path) - weights(path)) <= 1e-6
 
 
 def test_hmmlearn():
