@@ -75,7 +75,9 @@ def _owners(path: str, params: Params) -> Iterator[tuple[str, Params]]:
 
 def _is_layer(value: Any) -> bool:
     if type(value) is tuple:
-        return not value or any(map(_is_layer, value))
+        # A map between the carries of stacks has empty parts too, and no layers.
+        held = [part for part in value if type(part) is not tuple or part]
+        return not held or any(map(_is_layer, held))
     return type(value).__name__.endswith("Params")
 
 

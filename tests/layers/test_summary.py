@@ -60,3 +60,20 @@ def test_params_of_any_kind(key):
     assert ["params", "tuple", "[0]", "[2]", "bfloat16", "2", "4"] in lines(
         layers.summary(bare, (jnp.ones(2, jnp.bfloat16), jnp.ones(3)))
     )
+
+
+def test_a_tuple_with_an_empty_part_and_no_layer_is_of_the_layer_that_holds_it(key):
+    # The map from an encoder to a stack of a recurrent layer and dropout.
+    task = sj.tasks.many_to_many(
+        layers.stack(sj.gru(2), layers.dropout(0.1)),
+        layers.stack(sj.gru(3), layers.dropout(0.1)),
+        sj.heads.categorical(5),
+        embedding=layers.embed(5, 2),
+        start=2,
+    )
+    params = jax.eval_shape(lambda key: task.init(key, 4), key)
+    whole = task.network._replace(
+        initial_carry=lambda params: task.network.initial_carry(params.decoder.network)
+    )
+    table = layers.summary(whole, params)
+    assert ["params", "EncoderDecoderParams", "bridge[0]", "[2,", "3]", "float32", "6", "24"] in lines(table)
