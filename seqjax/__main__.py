@@ -1,4 +1,4 @@
-"""The command line: `python -m seqjax list | train RECIPE | predict RUN TEXT...`."""
+"""The command line: `python -m seqjax list | train RECIPE | predict RUN TEXT... | translate | generate`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -74,15 +74,43 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
                 "--run-dir", type=Path, default=Path(folder), help=f"where to save (default: {folder})"
             )
 
-    predicting = commands.add_parser("predict", help="answer with a trained run")
-    predicting.add_argument("run_dir", metavar="RUN", type=Path, help="the folder that train printed")
-    predicting.add_argument("texts", metavar="TEXT", nargs="+", help="what to answer about")
-    predicting.set_defaults(run=_predict)
+    for name, line in (("predict", "answer with a trained run"), ("translate", "translate with one")):
+        answering = commands.add_parser(name, help=line)
+        answering.add_argument("run_dir", metavar="RUN", type=Path, help="the folder that train printed")
+        answering.add_argument("texts", metavar="TEXT", nargs="+", help="what to answer about")
+        answering.set_defaults(run=_answer, function=name)
+
+    generating = commands.add_parser("generate", help="write with a trained run, as it comes")
+    generating.add_argument("run_dir", metavar="RUN", type=Path, help="the folder that train printed")
+    generating.add_argument("--prompt", default="", help="what to go on from")
+    generating.add_argument("--num-steps", type=int, help="how much to write at most")
+    generating.add_argument("--temperature", type=float, help="of the draws; 0 for the most probable")
+    generating.add_argument("--top-k", type=int, help="draw from so many of the most probable")
+    generating.add_argument("--top-p", type=float, help="draw from the most probable of this probability")
+    generating.add_argument("--seed", type=int, default=0, help="of the draws (default: 0)")
+    generating.set_defaults(run=_generate)
     return parser
 
 
 def _module(recipe: str) -> ModuleType:
     return importlib.import_module(f"seqjax.recipes.{recipe}")
+
+
+def _of_run(run_dir: Path, name: str) -> Callable:
+    """The function of that name in the module of a run's recipe."""
+    from seqjax.recipes.runs import read_run
+
+    recipe = read_run(run_dir)["recipe"]
+    if recipe not in RECIPES:
+        raise ValueError(f"run is {run_dir}, of the unknown recipe {recipe!r}.")
+    module = _module(recipe)
+    if not hasattr(module, name):
+        others = [other for other in ("predict", "translate", "generate") if hasattr(module, other)]
+        hint = f"try {others[0]}" if others else f"what it found is in {run_dir / 'report.md'}"
+        raise ValueError(
+            f"run is {run_dir}, of the recipe {recipe!r}, which has nothing to {name} with: {hint}."
+        )
+    return getattr(module, name)
 
 
 def _list(parsed: argparse.Namespace) -> int:
@@ -103,20 +131,19 @@ def _train(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _predict(parsed: argparse.Namespace) -> int:
-    from seqjax.recipes.runs import read_run
-
-    recipe = read_run(parsed.run_dir)["recipe"]
-    if recipe not in RECIPES:
-        raise ValueError(f"run is {parsed.run_dir}, of the unknown recipe {recipe!r}.")
-    module = _module(recipe)
-    if not hasattr(module, "predict"):
-        raise ValueError(
-            f"run is {parsed.run_dir}, of the recipe {recipe!r}, which has nothing to predict with: what it "
-            f"found is in {parsed.run_dir / 'report.md'}."
-        )
-    for line in module.predict(parsed.run_dir, parsed.texts):
+def _answer(parsed: argparse.Namespace) -> int:
+    for line in _of_run(parsed.run_dir, parsed.function)(parsed.run_dir, parsed.texts):
         print(line)
+    return 0
+
+
+def _generate(parsed: argparse.Namespace) -> int:
+    generate = _of_run(parsed.run_dir, "generate")
+    names = ("num_steps", "temperature", "top_k", "top_p")
+    given = {name: getattr(parsed, name) for name in names if getattr(parsed, name) is not None}
+    for piece in generate(parsed.run_dir, parsed.prompt, seed=parsed.seed, **given):
+        print(piece, end="", flush=True)
+    print()
     return 0
 
 
