@@ -2,6 +2,13 @@
 
 RECIPES = {
     "sentiment": "what people feel about what they write: tweets or movie reviews, many to one",
+    "digits": "handwritten digits, read row by row or pixel by pixel, many to one",
+    "vowels": "who speaks: nine men say two vowels, short series of different lengths, many to one",
+    "tagging": "the part of speech of each word of Turkish sentences, by words and their characters, synced",
+    "pronunciation": "how English words are pronounced: letters to phonemes, many to many with attention",
+    "translation": "sentences of a user interface from English to it, fr, es or de: many to many with attention",
+    "language_model": "Shakespeare, character by character: synced, truncated backpropagation through time",
+    "memory": "what recurrent cells remember, and for how long: made-up problems, cells and lengths in a table",
     "nile": "the flow of the Nile, 1871 to 1970: a local level by the Kalman filter, and its forecast",
     "sunspots": "sunspots of years not seen: AR, TDNN, NARX, LDS and LSTM side by side",
     "co2": "carbon dioxide in the air: trend and seasons by the Kalman filter, with weeks missing",

@@ -61,7 +61,7 @@ def option(default: Any, text: str, choices: Any = None) -> Any:
 
 
 def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
-    """Adds one argument for each field of a dataclass made with `option`.
+    """Adds one argument for each field of a dataclass made with `option`; one that is `False` is a flag.
 
     Args:
       parser: the parser to add to.
@@ -79,14 +79,18 @@ def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
     types = typing.get_type_hints(options)
     for field in dataclasses.fields(options):
         kind = next((t for t in typing.get_args(types[field.name]) if t is not type(None)), types[field.name])
+        name, text = "--" + field.name.replace("_", "-"), field.metadata["help"]
+        if kind is bool:
+            parser.add_argument(name, action="store_true", help=text)
+            continue
         shown = "" if field.default is None else f" (default: {field.default})"
         choices = field.metadata["choices"]
         parser.add_argument(
-            "--" + field.name.replace("_", "-"),
+            name,
             type=kind,
             default=field.default,
             choices=None if choices is None else sorted(choices),
-            help=field.metadata["help"] + shown,
+            help=text + shown,
         )
 
 

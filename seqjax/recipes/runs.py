@@ -220,7 +220,8 @@ def _changed(options: Any) -> Iterator[str]:
     for field in dataclasses.fields(options):
         value = getattr(options, field.name)
         if value != field.default:
-            yield from (f"--{field.name.replace('_', '-')}", str(value))
+            name = f"--{field.name.replace('_', '-')}"
+            yield from (name,) if value is True else (name, str(value))
 
 
 def draw_curves(path: Path, curves: Sequence[tuple[str, npt.ArrayLike, Mapping[str, npt.ArrayLike]]]) -> None:
