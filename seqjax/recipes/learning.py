@@ -42,6 +42,7 @@ def learn(
     *,
     metric: str = "loss",
     mode: str = "min",
+    validate_every: int | None = None,
     weight_decay: float = 0.0,
     carry_over: bool = False,
     progress: bool = True,
@@ -54,9 +55,10 @@ def learn(
       batches: the batches of an epoch.
       steps_per_epoch: how many those are.
       options: learning rate, epochs or steps, minutes.
-      validate: metrics of params, looked at after each epoch.
+      validate: metrics of params, looked at after each epoch or as `validate_every` says.
       metric: which of them tells the best params.
       mode: `"min"` or `"max"`, which values of it are better.
+      validate_every: validate after so many steps, and at the end; `None` for the end of each epoch.
       weight_decay: of AdamW (Loshchilov & Hutter, 2019).
       carry_over: whether each batch goes on from the carry after the batch before.
       progress: whether to show a line with rates and the remaining time.
@@ -90,6 +92,7 @@ def learn(
         steps=num_steps,
         seconds=None if options.minutes is None else 60 * options.minutes,
         validate=validate,
+        validate_every=validate_every,
         metric=metric,
         mode=mode,
         progress=progress,
