@@ -76,7 +76,8 @@ def draw_confusions(path: Path, labels: np.ndarray, guesses: np.ndarray, classes
         if count:
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, count, ha="center", va="center", fontsize="small", color=colour)
-    axes.set_xticks(range(len(classes)), classes)
+    # Names of more than a few letters would run into each other side by side.
+    axes.set_xticks(range(len(classes)), classes, rotation=90 if max(map(len, classes)) > 3 else 0)
     axes.set_yticks(range(len(classes)), classes)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
