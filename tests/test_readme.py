@@ -33,18 +33,23 @@ def quick_compilation():
     jax.config.update("jax_disable_most_optimizations", before)
 
 
+PAGES = sorted(["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+
+
+# The architecture page shows structures, not examples.
 @pytest.mark.slow
 @pytest.mark.usefixtures("quick_compilation")
-def test_examples_print_what_they_show(tmp_path, capsys):
-    code = python_of((ROOT / "README.md").read_text())
-    script = tmp_path / "README.py"
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "docs/architecture.md"])
+def test_examples_print_what_they_show(page, tmp_path, capsys):
+    code = python_of((ROOT / page).read_text())
+    script = tmp_path / "page.py"
     script.write_text(code)
     runpy.run_path(str(script))
     shown = re.findall(r"^print\(.*\)(?:  |\n)# (.+)$", code, re.MULTILINE)
     assert capsys.readouterr().out.splitlines() == shown
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/architecture.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):
     path = ROOT / page
     targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text())

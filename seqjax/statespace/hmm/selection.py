@@ -55,8 +55,7 @@ def num_parameters(emission: Emission, *, params: HMMParams | None = None, fixed
     """How many numbers a model leaves free.
 
     Equation: `K - 1` for the first state, `K (K - 1)` for the transitions, and the emission's; with `params`,
-      only
-    what is possible in them counts.
+    only what is possible in them counts.
 
     Args:
       emission: as a factory such as `hmm.poisson` returns it.

@@ -33,9 +33,8 @@ def fit_supervised(
     """Learns from sequences whose states are known, by counting.
 
     Equations: `initial_k = (n_k + c_k) / sum`, `transition_ij = (n_ij + c_ij) / sum_j`, with `n_k` how many
-      sequences
-    start in `k`, and `n_ij` how many steps lead from `i` to `j`; and the emission's `maximize` with weight
-    one for the known state.
+    sequences start in `k`, and `n_ij` how many steps lead from `i` to `j`; and the emission's `maximize` with
+    weight one for the known state.
 
     Args:
       emission: as a factory such as `hmm.categorical` returns it, with its prior.
