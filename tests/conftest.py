@@ -10,8 +10,10 @@ from collections.abc import Iterator
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("MPLBACKEND", "agg")
-# Nearly all the time goes into compiling programs that run once, which these passes of LLVM do not repay.
-os.environ.setdefault("XLA_FLAGS", "--xla_llvm_disable_expensive_passes=true")
+# Nearly all the time goes into compiling programs that run once, which optimising does not repay.
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_llvm_disable_expensive_passes=true --xla_backend_optimization_level=0"
+)
 
 import hypothesis
 import jax
