@@ -16,6 +16,7 @@ import numpy as np
 from seqjax import data, layers, tasks, training
 from seqjax.data import LabelledSeries
 from seqjax.recipes import runs
+from seqjax.recipes.blocks import block
 from seqjax.recipes.classes import classify, draw_confusions
 from seqjax.recipes.learning import LearningOptions, draw_training, learn
 from seqjax.recipes.options import CELLS, option
@@ -55,7 +56,7 @@ def network(options: Options, num_classes: int) -> Task:
     """
     parts: list = []
     for _ in range(options.num_layers):
-        direction = layers.recurrent(CELLS[options.cell](options.hidden_size), method=options.method)
+        direction = block(options.cell, options.hidden_size, options.method)
         parts += [layers.bidirectional(direction), layers.dropout(options.dropout)]
     head = tasks.heads.categorical(num_classes)
     return tasks.many_to_one(layers.stack(*parts), head, pooling=options.pooling)

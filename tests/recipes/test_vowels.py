@@ -104,6 +104,17 @@ def test_classes_come_in_the_order_of_the_sequences_and_do_not_depend_on_those_b
         np.testing.assert_allclose(classify(task, params, sequences, size=2)[row], alone, atol=1e-6)
 
 
+@pytest.mark.parametrize("cell", ["lru", "lstm_norm", "qrnn"])
+def test_cells_of_all_kinds_run_in_both_directions(cell):
+    task = vowels.network(vowels.Options(cell=cell, hidden_size=4, num_layers=2), 3)
+    params = jax.eval_shape(lambda key: task.init(key, 12), jax.random.key(0))
+    inputs, lengths = np.ones((5, 2, 12), np.float32), np.array([5, 3])
+    shares = jax.eval_shape(
+        lambda params: task.predict(params, inputs, lengths=lengths)[1].probabilities, params
+    )
+    assert shares.shape == (2, 3)
+
+
 def test_help_names_the_options(capsys):
     with pytest.raises(SystemExit):
         main(["train", "vowels", "--help"])
