@@ -1,0 +1,133 @@
+"""The problems of the recipe `memory`, what each costs without a memory, and what others published."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from seqjax import data, tasks
+from seqjax.recipes.options import CELLS
+from seqjax.tasks import Head, Task
+from seqjax.types import Batch
+
+SOLVED = 0.05
+"""A problem is solved when the loss is below this share of the memoryless answer's."""
+
+
+class Problem(NamedTuple):
+    """One of the problems.
+
+    Attributes:
+      question: what it asks, and where it comes from.
+      draw: `(batch_size, length, seed=...)` to a batch.
+      task: from a network and a head to a task.
+      head: what is predicted.
+      metric: the loss that is reported.
+      memoryless: from the length to the least such loss that needs no memory.
+      input_size: `D`, or 1 for tokens.
+      num_tokens: how many tokens there are; 0 where inputs are features.
+    """
+
+    question: str
+    draw: Callable[..., Batch]
+    task: Callable[..., Task]
+    head: Head
+    metric: str
+    memoryless: Callable[[int], float]
+    input_size: int = 1
+    num_tokens: int = 0
+
+
+PROBLEMS = {
+    "adding": Problem(
+        "The sum of the two numbers that are marked (Hochreiter & Schmidhuber, 1997)",
+        data.synthetic.adding_problem,
+        tasks.many_to_one,
+        tasks.heads.gaussian(1, scale=1.0),
+        "squared_error",
+        # The variance of the sum of two uniform numbers, which the answer 1 leaves.
+        lambda length: 1 / 6,
+        input_size=2,
+    ),
+    "copying": Problem(
+        "Ten symbols again, so many blanks (8) later, when asked (9; Arjovsky et al., 2016)",
+        data.synthetic.copying_memory,
+        tasks.synced,
+        tasks.heads.categorical(9),
+        "cross_entropy",
+        # Ten of length + 20 steps are guesses among eight symbols.
+        lambda length: 10 * math.log(8) / (length + 20),
+        num_tokens=10,
+    ),
+    "temporal_order": Problem(
+        "Which of the signals 4 and 5 came first and which second (Hochreiter & Schmidhuber, 1997)",
+        data.synthetic.temporal_order,
+        tasks.many_to_one,
+        tasks.heads.categorical(4),
+        "cross_entropy",
+        lambda length: math.log(4),
+        num_tokens=8,
+    ),
+    "parity": Problem(
+        "At each step, whether an odd number of ones came so far (Minsky & Papert, 1969)",
+        data.synthetic.parity,
+        tasks.synced,
+        tasks.heads.categorical(2),
+        "cross_entropy",
+        # The first step needs no memory: its parity is its input.
+        lambda length: (length - 1) / length * math.log(2),
+    ),
+}
+
+PUBLISHED = {
+    ("adding", 600): {"lstm": 0.164, "gru": 5.3e-5, "elman": 0.177},
+    ("copying", 1000): {"lstm": 0.0204, "gru": 0.0197, "elman": 0.0202},
+}
+"""Losses of networks of 70,000 and 16,000 parameters (Bai et al., 2018, table 1)."""
+
+
+def cells_of(text: str) -> list[str]:
+    """Names of cells from a text that parts them by commas.
+
+    Args:
+      text: such as `"lstm,gru"`.
+
+    Returns:
+      The names.
+
+    Raises:
+      ValueError: if one is no cell, or stands there twice.
+
+    Example:
+      >>> cells_of("lstm, gru")
+      ['lstm', 'gru']
+    """
+    cells = [name.strip() for name in text.split(",")]
+    if not set(cells) <= CELLS.keys() or len(set(cells)) < len(cells):
+        raise ValueError(
+            f"cells is {text!r}, expected some of {', '.join(CELLS)}, parted by commas, each once."
+        )
+    return cells
+
+
+def lengths_of(text: str) -> list[int]:
+    """Lengths from a text that parts them by commas.
+
+    Args:
+      text: such as `"50,150"`.
+
+    Returns:
+      The lengths.
+
+    Raises:
+      ValueError: if one is no positive integer, or stands there twice.
+
+    Example:
+      >>> lengths_of("50,150")
+      [50, 150]
+    """
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() and int(word) > 0 for word in words) or len(set(words)) < len(words):
+        raise ValueError(f"lengths is {text!r}, expected positive integers parted by commas, each once.")
+    return [int(word) for word in words]
