@@ -66,10 +66,7 @@ def write(folder: Path) -> None:
                 described[id(value)] = path
                 if not (value.__doc__ or "").strip():
                     bare.append(path)
-            kind = (
-                "autoclass" if inspect.isclass(value) else "autofunction" if callable(value) else "autodata"
-            )
-            parts.append(f"```{{eval-rst}}\n.. {kind}:: {path}\n```")
+            parts.append(f"```{{eval-rst}}\n{_directive(path, value)}\n```")
         (folder / f"{name}.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     if bare:
         raise ExtensionError(f"public and not documented: {', '.join(bare)}.")
@@ -89,3 +86,10 @@ def public_names(module: ModuleType) -> list[str]:
         for name, value in vars(module).items()
         if not name.startswith("_") and getattr(value, "__module__", "") == module.__name__
     ]
+
+
+def _directive(path: str, value: object) -> str:
+    if not callable(value):
+        # Of a table of names autodoc would print the docstring of `dict`.
+        return f".. data:: {path}\n\n   {', '.join(f'`{entry}`' for entry in value)}"
+    return f".. {'autoclass' if inspect.isclass(value) else 'autofunction'}:: {path}"
