@@ -73,6 +73,25 @@ class Affine(NamedTuple):
     readout: Callable[[Params, Carry, Any], Any]
 
 
+class LinearAttention(NamedTuple):
+    """A matrix a head, written by outer products and read by queries; linear in the matrix.
+
+    Both functions take any leading axes, time included. The carry is an `ops.MatrixCarry`. What a step does
+    with the entries is `ops.attention_step`: `M = decay S`, `S' = M + key (value - erase M)ᵀ`, and `query S'`
+    is read.
+
+    Attributes:
+      entries: `(params, xs) -> ops.Entries`, what is written and what it is read with.
+      readout: `(params, read, x) -> y`, the output from the `ops.Read` after the step.
+    """
+
+    entries: Callable[[Params, Any], ops.Entries]
+    readout: Callable[[Params, ops.Read, Any], Any]
+
+
+Structure: TypeAlias = Gated | Affine | LinearAttention
+
+
 class Cell(NamedTuple):
     """One instant of a recurrence.
 
@@ -88,7 +107,7 @@ class Cell(NamedTuple):
     initial_carry: Callable[..., Carry]
     step: Callable[[Params, Carry, Any], tuple[Carry, Any]]
     output_size: int
-    structure: Gated | Affine | None = None
+    structure: Structure | None = None
 
 
 @struct.dataclass
@@ -108,17 +127,17 @@ class GatedParams:
     initial_carry: Carry | None
 
 
-def step_of(structure: Gated | Affine) -> Callable[[Params, Carry, Any], tuple[Carry, Any]]:
+def step_of(structure: Structure) -> Callable[[Params, Carry, Any], tuple[Carry, Any]]:
     """The step that a structure describes.
 
     Args:
-      structure: a `Gated` or an `Affine`.
+      structure: a `Gated`, an `Affine` or a `LinearAttention`.
 
     Returns:
       `(params, carry, x) -> (carry, y)`.
 
     Raises:
-      TypeError: if `structure` is neither.
+      TypeError: if `structure` is none of them.
 
     Example:
       >>> decay = Affine(lambda params, x: (params, x), lambda params, carry, x: carry)
@@ -130,15 +149,17 @@ def step_of(structure: Gated | Affine) -> Callable[[Params, Carry, Any], tuple[C
         return _gated_step(structure)
     if isinstance(structure, Affine):
         return _affine_step(structure)
-    raise TypeError(f"structure is {shown(structure)}, expected a Gated or an Affine.")
+    if isinstance(structure, LinearAttention):
+        return _attention_step(structure)
+    raise TypeError(f"structure is {shown(structure)}, expected a Gated, an Affine or a LinearAttention.")
 
 
-def restructured(cell: Cell, structure: Gated | Affine) -> Cell:
+def restructured(cell: Cell, structure: Structure) -> Cell:
     """A cell with another structure, and the step that it describes.
 
     Args:
       cell: the cell whose params, initial carry and output size stay.
-      structure: a `Gated` or an `Affine`.
+      structure: a `Gated`, an `Affine` or a `LinearAttention`.
 
     Returns:
       A `Cell`.
@@ -174,6 +195,14 @@ def _affine_step(structure: Affine) -> Callable:
         decay, update = structure.coefficients(params, x)
         carry = jax.tree.map(lambda a, c, b: a * c + b, decay, carry, update)
         return carry, structure.readout(params, carry, x)
+
+    return step
+
+
+def _attention_step(structure: LinearAttention) -> Callable:
+    def step(params: Params, carry: Carry, x: Any) -> tuple[Carry, Any]:
+        carry, read = ops.attention_step(carry, structure.entries(params, x))
+        return carry, structure.readout(params, read, x)
 
     return step
 
@@ -283,22 +312,27 @@ def gated_cell(
     )
     return Cell(
         init=init,
-        initial_carry=lambda params, batch_shape=(): start(params, zeros, batch_shape),
+        initial_carry=lambda params, batch_shape=(): start(
+            params, zeros, batch_shape, params.recurrent_kernel
+        ),
         step=step_of(structure),
         output_size=output_size,
         structure=structure,
     )
 
 
-def start(params: Params, zeros: Callable[[jnp.dtype], Carry], batch_shape: tuple[int, ...]) -> Carry:
+def start(
+    params: Params, zeros: Callable[[jnp.dtype], Carry], batch_shape: tuple[int, ...], kernel: Array
+) -> Carry:
     """The initial carry of params: the learned one, or zeros, for every row of a batch.
 
     Carries are held in at least float32, whatever the dtype of the params.
 
     Args:
-      params: params with the fields `initial_carry` and `recurrent_kernel`.
+      params: params with the field `initial_carry`.
       zeros: `(dtype) -> carry` without batch axes.
       batch_shape: the batch axes `*B`.
+      kernel: one of the params, whose dtype is theirs.
 
     Returns:
       A carry, each leaf `[*B, ...]`.
@@ -307,13 +341,14 @@ def start(params: Params, zeros: Callable[[jnp.dtype], Carry], batch_shape: tupl
       TypeError: if `batch_shape` is no tuple.
 
     Example:
-      >>> params = GatedParams(None, jnp.ones((2, 1, 2), jnp.bfloat16), None, None)
-      >>> start(params, lambda dtype: jnp.zeros((2,), dtype), (3,)).dtype
+      >>> kernel = jnp.ones((2, 1, 2), jnp.bfloat16)
+      >>> params = GatedParams(None, kernel, None, None)
+      >>> start(params, lambda dtype: jnp.zeros((2,), dtype), (3,), kernel).dtype
       dtype('float32')
     """
     if not isinstance(batch_shape, (tuple, list)):
         raise TypeError(f"batch_shape is {shown(batch_shape)}, expected a tuple of sizes, such as (32,).")
-    dtype = ops.accumulation_dtype(params.recurrent_kernel.dtype)
+    dtype = ops.accumulation_dtype(kernel.dtype)
     carry = zeros(dtype) if params.initial_carry is None else params.initial_carry
     return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf.astype(dtype), (*batch_shape, *leaf.shape)), carry)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import Any
 
 import jax
@@ -31,6 +32,52 @@ def check_size(name: str, size: int) -> None:
         raise TypeError(f"{name} is {shown(size, typed=True)}, expected a positive integer.")
     if size < 1:
         raise ValueError(f"{name} is {size}, expected a positive integer.")
+
+
+def check_number(name: str, number: float) -> None:
+    """Refuses what is not a real number.
+
+    Args:
+      name: the argument's name.
+      number: its value.
+
+    Raises:
+      TypeError: if `number` is not a number.
+
+    Example:
+      >>> check_number("forget_bias", "one")
+      Traceback (most recent call last):
+      TypeError: forget_bias is 'one', expected a number.
+    """
+    if isinstance(number, bool) or not isinstance(number, numbers.Real):
+        raise TypeError(f"{name} is {shown(number)}, expected a number.")
+
+
+def check_heads(num_heads: int, name: str, size: int) -> None:
+    """Refuses a size that heads do not divide.
+
+    Args:
+      num_heads: the argument of that name.
+      name: the name of the size.
+      size: its value.
+
+    Raises:
+      TypeError: if `num_heads` or `size` is not an integer.
+      ValueError: if one is not positive, or `size` no multiple of `num_heads`.
+
+    Example:
+      >>> check_heads(3, "hidden_size", 8)
+      Traceback (most recent call last):
+      ValueError: hidden_size is 8, expected a multiple of num_heads=3: each head has hidden_size / num_heads
+      features.
+    """
+    check_size("num_heads", num_heads)
+    check_size(name, size)
+    if size % num_heads:
+        raise ValueError(
+            f"{name} is {size}, expected a multiple of num_heads={num_heads}: each head has {name} / "
+            f"num_heads features."
+        )
 
 
 def check_activation(name: str, activation: Any) -> None:

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from seqjax import ops
-from seqjax.cell import Affine, Cell, Gated, check_cell, restructured
+from seqjax.cell import Affine, Cell, Gated, LinearAttention, check_cell, restructured
 from seqjax.types import Array, Carry, Params, PyTree
 
 
@@ -47,6 +47,8 @@ def masked(cell: Cell) -> Cell:
         return restructured(cell, _masked_gated(cell.structure))
     if isinstance(cell.structure, Affine):
         return restructured(cell, _masked_affine(cell.structure))
+    if isinstance(cell.structure, LinearAttention):
+        return restructured(cell, _masked_attention(cell.structure))
 
     def step(params: Params, carry: Carry, x: tuple[Any, Array]) -> tuple[Carry, Any]:
         stepped, y = cell.step(params, carry, x[0])
@@ -81,6 +83,16 @@ def _masked_affine(inner: Affine) -> Affine:
     return Affine(coefficients, readout)
 
 
+def _masked_attention(inner: LinearAttention) -> LinearAttention:
+    def entries(params: Params, x: tuple[Any, Array]) -> ops.Entries:
+        return ops.skip_where(~x[1], inner.entries(params, x[0]))
+
+    def readout(params: Params, read: ops.Read, x: tuple[Any, Array]) -> Any:
+        return _blank(x[1], inner.readout(params, read, x[0]))
+
+    return LinearAttention(entries, readout)
+
+
 def resettable(cell: Cell) -> Cell:
     """A cell whose carry returns to the initial carry before a step that says so.
 
@@ -111,6 +123,8 @@ def resettable(cell: Cell) -> Cell:
         return restructured(cell, _resettable_gated(cell, cell.structure))
     if isinstance(cell.structure, Affine):
         return restructured(cell, _resettable_affine(cell, cell.structure))
+    if isinstance(cell.structure, LinearAttention):
+        return restructured(cell, _resettable_attention(cell, cell.structure))
 
     def step(params: Params, carry: Carry, x: tuple[Any, Array]) -> tuple[Carry, Any]:
         return cell.step(params, ops.select(x[1], cell.initial_carry(params), carry), x[0])
@@ -146,6 +160,15 @@ def _resettable_affine(cell: Cell, inner: Affine) -> Affine:
     return Affine(coefficients, lambda params, carry, x: inner.readout(params, carry, x[0]))
 
 
+def _resettable_attention(cell: Cell, inner: LinearAttention) -> LinearAttention:
+    def entries(params: Params, x: tuple[Any, Array]) -> ops.Entries:
+        given = inner.entries(params, x[0])
+        reset = x[1] if given.restart is None else x[1] | given.restart.reset
+        return given._replace(restart=ops.Restart(reset, cell.initial_carry(params)))
+
+    return LinearAttention(entries, lambda params, read, x: inner.readout(params, read, x[0]))
+
+
 def zoneout(cell: Cell) -> Cell:
     """A cell some of whose units keep their old value at a step (Krueger et al., 2017, eq. 3).
 
@@ -153,14 +176,15 @@ def zoneout(cell: Cell) -> Cell:
     {0, 1}; evaluation passes the rate itself, which is the expectation.
 
     Args:
-      cell: a cell with a structure.
+      cell: a cell with a `Gated` or an `Affine` structure.
 
     Returns:
       A cell that reads `(x, keep)`, `keep` with the structure of the carry, leaves that broadcast against it:
       numbers from 0 to 1, or booleans, which take less memory and have no gradient.
 
     Raises:
-      ValueError: if the cell has no structure: its output cannot be told from its new carry.
+      ValueError: if the cell has no structure, so that its output cannot be told from its new carry, or a
+        matrix for its carry, which has no units.
       TypeError: if `cell` is no cell.
 
     Example:
@@ -177,7 +201,14 @@ def zoneout(cell: Cell) -> Cell:
         return restructured(cell, _zoneout_gated(cell.structure))
     if isinstance(cell.structure, Affine):
         return restructured(cell, _zoneout_affine(cell.structure))
-    raise ValueError("cell has no structure, expected Gated or Affine: zoneout acts before the readout.")
+    raise ValueError(
+        f"cell has {_structure_name(cell)}, expected Gated or Affine: zoneout acts on units of the carry, "
+        f"before the readout."
+    )
+
+
+def _structure_name(cell: Cell) -> str:
+    return "no structure" if cell.structure is None else f"structure {type(cell.structure).__name__}"
 
 
 def _mix(keep: PyTree, old: Carry, new: Carry) -> Carry:

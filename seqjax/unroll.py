@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from seqjax import ops
-from seqjax.backends import BACKENDS, associative, fused, scan
-from seqjax.cell import Affine, Cell, Gated, check_cell
+from seqjax.backends import BACKENDS, associative, chunkwise, fused, scan
+from seqjax.cell import Affine, Cell, Gated, LinearAttention, check_cell
 from seqjax.checks import as_array, check_flag, shown
 from seqjax.transforms import masked, resettable
 from seqjax.types import Array, Carry, Params, PyTree
@@ -48,8 +48,9 @@ def unroll(
       resets: `[T, *B]` booleans; the carry returns to the initial carry before a step that is true. With
         `reverse`, the same boundaries are crossed from the other side.
       reverse: run from the last valid step to the first; outputs stay at the place of their inputs.
-      method: the name of a backend (`"scan"`, `"fused"`, `"associative"`, `"checkpointed"`), `"auto"` to
-        choose by structure, or a backend function, whose options `functools.partial` binds.
+      method: the name of a backend (`"scan"`, `"fused"`, `"associative"`, `"chunkwise"`, `"newton"`,
+        `"checkpointed"`), `"auto"` to choose by structure, or a backend function, whose options
+        `functools.partial` binds.
 
     Returns:
       The carry after the last step, and the outputs `[T, *B, H]`.
@@ -113,7 +114,11 @@ def _backend(cell: Cell, method: str | Backend) -> Backend:
     if callable(method):
         return method
     if method == "auto":
-        by_structure: dict[type, Backend] = {Gated: fused, Affine: associative}
+        by_structure: dict[type, Backend] = {
+            Gated: fused,
+            Affine: associative,
+            LinearAttention: chunkwise,
+        }
         return by_structure.get(type(cell.structure), scan)
     if not isinstance(method, str) or method not in BACKENDS:
         names = ", ".join(repr(name) for name in ("auto", *BACKENDS))

@@ -31,6 +31,7 @@ CELLS = {
     "gru_reset_before": sj.gru(4, reset_after=False),
     "minimal_gated_unit": sj.minimal_gated_unit(4),
     "lru": sj.lru(4),
+    "mamba2": sj.mamba2(4, num_heads=2, state_size=3),
 }
 RELATIVES = {
     "s5": sj.s5(4, state_size=2),
@@ -39,8 +40,11 @@ RELATIVES = {
     "rg_lru": sj.rg_lru(4),
     "qrnn": sj.qrnn(4),
     "sru": sj.sru(4),
+    "slstm": sj.slstm(4, num_heads=2),
+    "mlstm": sj.mlstm(4, num_heads=2, key_size=3),
+    "gated_delta_net": sj.gated_delta_net(4, num_heads=2, key_size=3),
 }
-"""Cells that differ from `lru` and `smoother` in how they make coefficients and read the carry alone."""
+"""Cells that differ from a cell above in what they give to their structure alone."""
 
 INPUT_SIZE = 3
 

@@ -2,10 +2,19 @@
 
 from seqjax.backends.associative import associative
 from seqjax.backends.checkpointed import checkpointed
+from seqjax.backends.chunkwise import chunkwise
 from seqjax.backends.fused import fused
+from seqjax.backends.newton import newton
 from seqjax.backends.scan import scan
 
-BACKENDS = {"scan": scan, "fused": fused, "associative": associative, "checkpointed": checkpointed}
+BACKENDS = {
+    "scan": scan,
+    "fused": fused,
+    "associative": associative,
+    "chunkwise": chunkwise,
+    "newton": newton,
+    "checkpointed": checkpointed,
+}
 """Backends by the name that `unroll(method=...)` takes."""
 
-__all__ = ["BACKENDS", "associative", "checkpointed", "fused", "scan"]
+__all__ = ["BACKENDS", "associative", "checkpointed", "chunkwise", "fused", "newton", "scan"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 from typing import Any
 
 import jax
@@ -13,7 +12,7 @@ from flax import struct
 from seqjax import ops
 from seqjax.cell import Cell
 from seqjax.cells.affine import affine_cell, shared_by_all, wide
-from seqjax.checks import check_size, shown
+from seqjax.checks import check_number, check_size
 from seqjax.types import Array, Key
 
 
@@ -82,8 +81,7 @@ def lru(
     size = hidden_size if state_size is None else state_size
     check_size("state_size", size)
     for name, number in (("min_radius", min_radius), ("max_radius", max_radius), ("max_phase", max_phase)):
-        if isinstance(number, bool) or not isinstance(number, numbers.Real):
-            raise TypeError(f"{name} is {shown(number)}, expected a number.")
+        check_number(name, number)
     if not 0 <= min_radius < max_radius < 1:
         raise ValueError(
             f"min_radius is {min_radius} and max_radius {max_radius}, expected 0 <= min < max < 1."

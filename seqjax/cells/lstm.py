@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Callable
 
 import jax
@@ -11,7 +10,7 @@ from flax import struct
 
 from seqjax import ops
 from seqjax.cell import Activation, Cell, GatedParams, gated_cell
-from seqjax.checks import check_activation, check_flag, check_size, shown
+from seqjax.checks import check_activation, check_flag, check_number, check_size
 from seqjax.types import Array, Key, Params
 
 NORM_EPSILON = 1e-5
@@ -139,8 +138,7 @@ def lstm(
     flags = {"forget_gate": forget_gate, "coupled": coupled, "peepholes": peepholes, "layer_norm": layer_norm}
     for name, flag in flags.items():
         check_flag(name, flag)
-    if isinstance(forget_bias, bool) or not isinstance(forget_bias, numbers.Real):
-        raise TypeError(f"forget_bias is {shown(forget_bias)}, expected a number.")
+    check_number("forget_bias", forget_bias)
     if projection_size is not None:
         check_size("projection_size", projection_size)
     if coupled and not forget_gate:

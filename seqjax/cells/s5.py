@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 from typing import Any
 
 import jax
@@ -15,7 +14,7 @@ from seqjax import ops
 from seqjax.cell import Cell
 from seqjax.cells.affine import affine_cell, shared_by_all, wide
 from seqjax.cells.lru import real_part
-from seqjax.checks import check_size, shown
+from seqjax.checks import check_number, check_size
 from seqjax.types import Array, Key
 
 
@@ -84,8 +83,7 @@ def s5(
     size = hidden_size if state_size is None else state_size
     check_size("state_size", size)
     for name, number in (("min_step", min_step), ("max_step", max_step)):
-        if isinstance(number, bool) or not isinstance(number, numbers.Real):
-            raise TypeError(f"{name} is {shown(number)}, expected a number.")
+        check_number(name, number)
     if not 0 < min_step <= max_step:
         raise ValueError(f"min_step is {min_step} and max_step {max_step}, expected 0 < min <= max.")
 

@@ -3,6 +3,15 @@
 from seqjax.ops.initializers import default_dtype, input_kernel, learned_carry, recurrent_kernel
 from seqjax.ops.least_squares import LeastSquares, back_substitute, dependent_columns, least_squares, qr
 from seqjax.ops.linear_algebra import cholesky, solve_triangular, triangularize
+from seqjax.ops.linear_attention import (
+    Entries,
+    MatrixCarry,
+    Read,
+    Restart,
+    attention_step,
+    linear_attention,
+    skip_where,
+)
 from seqjax.ops.linear_recurrence import linear_recurrence
 from seqjax.ops.prefix_scan import prefix_scan
 from seqjax.ops.products import accumulation_dtype, product
@@ -17,8 +26,13 @@ from seqjax.ops.ragged import (
 from seqjax.ops.summation import compensated_sum
 
 __all__ = [
+    "Entries",
     "LeastSquares",
+    "MatrixCarry",
+    "Read",
+    "Restart",
     "accumulation_dtype",
+    "attention_step",
     "back_substitute",
     "boundaries_backward",
     "cholesky",
@@ -30,6 +44,7 @@ __all__ = [
     "learned_carry",
     "least_squares",
     "length_mask",
+    "linear_attention",
     "linear_recurrence",
     "prefix_scan",
     "product",
@@ -37,6 +52,7 @@ __all__ = [
     "recurrent_kernel",
     "reverse",
     "select",
+    "skip_where",
     "solve_triangular",
     "triangularize",
     "zero_padding",

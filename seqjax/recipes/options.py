@@ -26,6 +26,7 @@ CELLS: dict[str, Callable[[int], Cell]] = {
     "gru": sj.gru,
     "gru_reset_before": functools.partial(sj.gru, reset_after=False),
     "minimal_gated_unit": sj.minimal_gated_unit,
+    "slstm": sj.slstm,
     "lru": sj.lru,
     "min_gru": sj.min_gru,
     "min_lstm": sj.min_lstm,
@@ -33,10 +34,13 @@ CELLS: dict[str, Callable[[int], Cell]] = {
     "rg_lru": sj.rg_lru,
     "s5": sj.s5,
     "sru": sj.sru,
+    "mlstm": sj.mlstm,
+    "mamba2": sj.mamba2,
+    "gated_delta_net": sj.gated_delta_net,
 }
 """Cells by the name that `--cell` takes: functions of the hidden size."""
 
-METHODS = ("auto", "scan", "fused", "associative", "checkpointed")
+METHODS = ("auto", "scan", "fused", "associative", "chunkwise", "checkpointed")
 
 
 def option(default: Any, text: str, choices: Any = None) -> Any:

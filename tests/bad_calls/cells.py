@@ -13,6 +13,7 @@ from tests.bad_calls.values import (
     AFFINE,
     GRU,
     LSTM,
+    MLSTM,
     NONE,
     PARAMS,
     TYPE,
@@ -32,6 +33,15 @@ CELLS = table(
      VALUE, "coupled | True | forget_gate=False leaves no gate to couple"),
     ("lstm forget_bias word", lambda: sj.lstm(2, forget_bias="one"), TYPE, "forget_bias | 'one' | a number"),
     ("lstm forget_bias none", lambda: sj.lstm(2, forget_bias=None), TYPE, "forget_bias | None | a number"),
+    ("slstm heads that do not divide", lambda: sj.slstm(4, num_heads=3),
+     VALUE, "hidden_size | 4 | a multiple of num_heads=3"),
+    ("slstm forget_bias word", lambda: sj.slstm(2, forget_bias="one"),
+     TYPE, "forget_bias | 'one' | a number"),
+    *(
+        (f"{cell.__name__} heads that do not divide", lambda cell=cell: cell(6),
+         VALUE, "hidden_size | 6 | a multiple of num_heads=4")
+        for cell in (sj.mlstm, sj.mamba2, sj.gated_delta_net)
+    ),
     ("gated_cell without gates", lambda: sj.gated_cell(2, gates=(), gate=min),
      VALUE, "gates | empty | at least one gate"),
     ("gated_cell gates one string", lambda: sj.gated_cell(2, gates="update", gate=min),
@@ -59,9 +69,9 @@ CELLS = table(
     ("step list", lambda: GRU.step(PARAMS, zeros(H), [1.0, 2.0, 3.0]), TYPE, "xs | a list | an array"),
     ("step carry of another size", lambda: jax.eval_shape(GRU.step, PARAMS, zeros(B, 7), zeros(B, D)),
      VALUE, "carry | feature size 7 | initialised with hidden_size 2"),
-    ("step_of nothing", lambda: sj.step_of(None), TYPE, "structure | None | a Gated or an Affine"),
+    ("step_of nothing", lambda: sj.step_of(None), TYPE, "structure | None | a Gated, an Affine or"),
     ("restructured without structure", lambda: restructured(GRU, None),
-     TYPE, "structure | None | a Gated or an Affine"),
+     TYPE, "structure | None | a Gated, an Affine or"),
     *(
         (f"{transform.__name__} of a factory", lambda transform=transform: transform(sj.lstm),
          TYPE, "cell | a function | Call the factory: lstm(...), not lstm")
@@ -73,6 +83,10 @@ CELLS = table(
         for transform in (sj.masked, sj.resettable, sj.zoneout, sj.recurrent_dropout)
     ),
     ("zoneout unstructured", lambda: sj.zoneout(NONE), VALUE, "cell | no structure | Gated or Affine"),
+    ("zoneout matrices", lambda: sj.zoneout(MLSTM),
+     VALUE, "cell | structure LinearAttention | Gated or Affine"),
+    ("chunkwise affine", lambda: backends.chunkwise(AFFINE, None, None, zeros(T, B, D)),
+     VALUE, "cell | structure Affine | use method='auto'"),
     ("recurrent_dropout unstructured", lambda: sj.recurrent_dropout(NONE),
      VALUE, "cell | no gated structure | the recurrent product"),
     ("recurrent_dropout affine", lambda: sj.recurrent_dropout(AFFINE),

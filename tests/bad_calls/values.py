@@ -42,7 +42,7 @@ OLD_KEY = jax.random.key_data(KEY)
 KEYS = jax.random.split(KEY, 3)
 GRU, LSTM = sj.gru(H), sj.lstm(H)
 PARAMS = params_of(GRU)
-NONE, AFFINE = unstructured(H), smoother(D)
+NONE, AFFINE, MLSTM = unstructured(H), smoother(D), sj.mlstm(H, num_heads=1)
 
 
 def table(*rows):

@@ -1,5 +1,7 @@
 """Each cell against its equations, written once more in numpy from the papers' symbols."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -102,6 +104,25 @@ def minimal_gated_unit(params, h, x):
     return h, h
 
 
+def slstm(params, carry, x, forget_gate=sigmoid):
+    """With the weights as they are: eqs. 8-14, without the stabilizer of eqs. 15-17."""
+    n = np.exp(carry.log_normalizer)
+    c = carry.cell * n
+    heads = carry.hidden.reshape(params.recurrent_kernel.shape[:2])
+    recurrent = np.concatenate(
+        [np.einsum("k,kgh->gh", h, u) for h, u in zip(heads, params.recurrent_kernel, strict=True)], axis=1
+    )
+    i, f, z, o = np.einsum("d,dgh->gh", x, params.input_kernel) + recurrent + params.bias
+    c = forget_gate(f) * c + np.exp(i) * np.tanh(z)
+    n = forget_gate(f) * n + np.exp(i)
+    h = sigmoid(o) * c / n
+    return carry.replace(cell=c / n, log_normalizer=np.log(n), hidden=h), h
+
+
+def slstm_exponential(params, carry, x):
+    return slstm(params, carry, x, forget_gate=np.exp)
+
+
 CASES = {
     elman_sigmoid: sj.elman(4, jax.nn.sigmoid),
     elman_context: sj.elman(4, context_size=2),
@@ -113,6 +134,8 @@ CASES = {
     gru_reset_before: sj.gru(4, reset_after=False),
     gru_reset_after: sj.gru(4),
     minimal_gated_unit: sj.minimal_gated_unit(4),
+    slstm: sj.slstm(4, num_heads=2),
+    slstm_exponential: sj.slstm(4, num_heads=2, exponential_forget=True),
 }
 
 
@@ -189,3 +212,33 @@ def test_forget_gate_of_zero_bias_forgets_what_the_carousel_keeps():
         jax.jacrev(lambda c: sj.unroll(cell, params, xs, carry=carry.replace(cell=c))[0].cell)
     )(carry.cell)
     assert float(jnp.abs(jacobian).max()) < 1e-6
+
+
+@pytest.mark.parametrize("initial_carry", ["learned", "zeros"])
+def test_exponential_gates_of_any_size_are_finite(initial_carry):
+    """The exponential of either gate would be zero or infinite; the output is a mean of candidates."""
+    cell = sj.slstm(2, exponential_forget=True, initial_carry=initial_carry)
+    params, xs, _ = laws.example(cell, batch_shape=())
+
+    @jax.jit
+    @functools.partial(jax.grad, has_aux=True)
+    def gradient(params):
+        ys = sj.unroll(cell, params, xs)[1]
+        return jnp.sum(ys), ys
+
+    for gate in (0, 1):
+        for size in (-1e4, 1e4):
+            bias = params.bias.copy()
+            bias[gate] = size
+            grads, ys = gradient(params.replace(bias=bias))
+            assert np.abs(ys).max() < 1
+            assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(grads))
+
+
+def test_an_slstm_that_starts_with_nothing_puts_out_its_first_candidate(x64):
+    cell = sj.slstm(4, num_heads=2, initial_carry="zeros")
+    params, xs, _ = laws.example(cell, batch_shape=())
+    _, _, z, o = np.einsum("d,dgh->gh", xs[0], params.input_kernel) + params.bias
+    laws.check(
+        jax.jit(cell.step)(params, cell.initial_carry(params), xs[0])[1], sigmoid(o) * np.tanh(z), 1e-12
+    )

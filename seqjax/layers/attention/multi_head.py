@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from seqjax import ops
-from seqjax.checks import check_size
+from seqjax.checks import check_heads
 from seqjax.layers.attention.protocol import (
     Attention,
     Memory,
@@ -70,13 +70,7 @@ def multi_head(num_heads: int, size: int) -> Attention:
       >>> attention.attend(params, prepared, jnp.ones((3,))).shape
       (8,)
     """
-    check_size("num_heads", num_heads)
-    check_size("size", size)
-    if size % num_heads:
-        raise ValueError(
-            f"size is {size}, expected a multiple of num_heads={num_heads}: each head has size / num_heads "
-            f"features."
-        )
+    check_heads(num_heads, "size", size)
     head_size = size // num_heads
 
     def init(key: Key, query_size: int, memory_size: int) -> MultiHeadParams:
