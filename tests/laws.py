@@ -12,7 +12,7 @@ import numpy as np
 from jax.test_util import check_grads
 
 import seqjax as sj
-from seqjax.backends import associative, fused
+from seqjax.backends import associative, chunkwise, fused, newton
 
 NUM_STEPS, BATCH, INPUT_SIZE = 6, 3, 3
 LENGTHS = np.array([6, 0, 4])
@@ -24,7 +24,12 @@ METHODS = {
     "fused_remainder": functools.partial(fused, chunk_size=4),
     # On a CPU, where tests run, "associative" itself is "scan".
     "associative": functools.partial(associative, method="sequential"),
+    "chunkwise": functools.partial(chunkwise, chunk_size=4),
     "checkpointed": "checkpointed",
+    "newton": "newton",
+    "newton_diagonal": functools.partial(newton, jacobian="diagonal"),
+    "newton_damped": functools.partial(newton, damping=1.0),
+    "newton_diagonal_damped": functools.partial(newton, jacobian="diagonal", damping=1.0),
 }
 """By name; one that begins with a structure's backend runs cells of that structure only."""
 

@@ -13,9 +13,11 @@ NAMES = sorted(CELLS)
 
 
 def methods_for(cell):
-    """The backends that take a cell."""
+    """The backends that take a cell, but for Newton's method, whose programs take long to compile."""
     other = {"fused": not isinstance(cell.structure, sj.Gated)}
     other["associative"] = not isinstance(cell.structure, sj.Affine)
+    other["chunkwise"] = not isinstance(cell.structure, sj.LinearAttention)
+    other["newton"] = True
     return [method for name, method in laws.METHODS.items() if not other.get(name.split("_")[0])]
 
 
@@ -50,7 +52,7 @@ def test_cell(name):
 
 @pytest.mark.parametrize("name", RELATIVES)
 def test_relative(name):
-    """The laws that speak of coefficients and outputs; the others hold by the structure."""
+    """The laws that speak of what a structure is given; the others hold by the structure."""
     laws.unroll_is_repeated_step(RELATIVES[name])
     laws.half_precision_params_keep_float32_carries(RELATIVES[name])
     laws.output_size_is_true(RELATIVES[name])
@@ -60,7 +62,7 @@ def test_relative(name):
 def test_relatives_are_scan_in_double_precision(name, x64):
     laws.backends_are_scan(
         RELATIVES[name],
-        [laws.METHODS["associative"]],
+        methods_for(RELATIVES[name])[:1],
         1e-10,
         lengths=laws.LENGTHS,
         resets=laws.RESETS,
@@ -74,6 +76,27 @@ def test_backends_are_scan_in_double_precision(name, x64):
     laws.backends_are_scan(cell, methods_for(cell), 1e-10, lengths=laws.LENGTHS, resets=laws.RESETS)
 
 
+# By default one cell of each structure, and one with complex numbers in its carry.
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in ("lstm", "lru", "unstructured") else pytest.param(name, marks=pytest.mark.slow)
+        for name in NAMES
+    ],
+)
+def test_newton_is_scan_in_double_precision(name, x64):
+    laws.backends_are_scan(CELLS[name], ["newton"], 1e-10, lengths=laws.LENGTHS, resets=laws.RESETS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", [name for name in laws.METHODS if name.startswith("newton_")])
+@pytest.mark.parametrize("name", ["lstm_everything", "gru", "lru"])
+def test_newton_in_every_form_is_scan_in_double_precision(name, method, x64):
+    laws.backends_are_scan(
+        CELLS[name], [laws.METHODS[method]], 1e-9, lengths=laws.LENGTHS, resets=laws.RESETS, reverse=True
+    )
+
+
 @pytest.mark.parametrize("lengths", [None, laws.LENGTHS])
 @pytest.mark.parametrize("resets", [None, laws.RESETS])
 def test_fused_is_scan_with_every_combination(lengths, resets, x64):
@@ -83,9 +106,10 @@ def test_fused_is_scan_with_every_combination(lengths, resets, x64):
         )
 
 
-@pytest.mark.parametrize("name", ["elman_tanh", "lstm", "gru", "lstm_norm"])
+@pytest.mark.parametrize("name", ["elman_tanh", "lstm", "gru", "lstm_norm", "mlstm", "gated_delta_net"])
 def test_backends_are_scan_in_single_precision(name):
-    laws.backends_are_scan(CELLS[name], ["fused"], 1e-5)
+    cell = (CELLS | RELATIVES)[name]
+    laws.backends_are_scan(cell, methods_for(cell)[:1], 1e-5)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -93,11 +117,17 @@ def test_gradients_are_numerical_gradients(name, x64):
     laws.gradients_are_numerical_gradients(CELLS[name])
 
 
-@pytest.mark.parametrize("method", laws.METHODS)
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param(method, marks=pytest.mark.slow) if method.startswith("newton_") else method
+        for method in laws.METHODS
+    ],
+)
 def test_methods_on_odd_inputs(method):
-    affine = method.startswith("associative")
-    laws.empty_and_single_inputs_are_defined(CELLS["smoother" if affine else "lstm"], laws.METHODS[method])
-    if not affine:  # the laws of each affine cell lower this one
+    name = {"associative": "smoother", "chunkwise": "mamba2"}.get(method, "lstm")
+    laws.empty_and_single_inputs_are_defined(CELLS[name], laws.METHODS[method])
+    if name == "lstm":  # the laws of the other cells lower these
         laws.lowers_for_every_platform(CELLS["lstm_everything"], laws.METHODS[method])
 
 
