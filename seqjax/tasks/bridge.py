@@ -60,8 +60,8 @@ def as_bridge(bridge: str | None) -> Bridge:
 
 
 def _affine_init(key: Key, source: PyTree, initial: Carry) -> Params:
-    """A kernel `[F, ...]` for each array of the decoder's carry."""
-    size = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(source))
+    """A kernel `[F, ...]` for each array of the decoder's carry, `[F, ..., 2]` where that is complex."""
+    size = sum(math.prod(_parts(leaf)) for leaf in jax.tree.leaves(source))
     if size == 0:
         raise ValueError(
             "encoder has no carry, but bridge='affine' makes the decoder's from it: give bridge=None and an "
@@ -69,7 +69,7 @@ def _affine_init(key: Key, source: PyTree, initial: Carry) -> Params:
         )
     leaves, structure = jax.tree.flatten(initial)
     kernels = [
-        ops.input_kernel(leaf_key, size, 1, math.prod(leaf.shape)).reshape(size, *leaf.shape)
+        ops.input_kernel(leaf_key, size, 1, math.prod(_parts(leaf))).reshape(size, *_parts(leaf))
         for leaf_key, leaf in zip(jax.random.split(key, len(leaves)), leaves, strict=True)
     ]
     return jax.tree.unflatten(structure, kernels)
@@ -79,14 +79,30 @@ def _affine(params: Params, source: PyTree, initial: Carry) -> Carry:
     leaves, kernels = jax.tree.leaves(initial), jax.tree.leaves(params)
     if not leaves:
         return initial
-    batch_rank = leaves[0].ndim - (kernels[0].ndim - 1)
-    rows = [leaf.reshape(*leaf.shape[:batch_rank], -1) for leaf in jax.tree.leaves(source)]
-    together = jnp.concatenate(rows, axis=-1)
+    batch_rank = len(_parts(leaves[0])) - (kernels[0].ndim - 1)
+    rows = [_real(leaf) for leaf in jax.tree.leaves(source)]
+    together = jnp.concatenate([leaf.reshape(*leaf.shape[:batch_rank], -1) for leaf in rows], axis=-1)
 
     def begin(leaf: Array, kernel: Array) -> Array:
-        return leaf + ops.product(together, kernel, name="encoder's carry").astype(leaf.dtype)
+        change = ops.product(together, kernel, name="encoder's carry")
+        if _is_complex(leaf):
+            change = jax.lax.complex(change[..., 0], change[..., 1])
+        return leaf + change.astype(leaf.dtype)
 
     return jax.tree.map(begin, initial, params)
+
+
+def _is_complex(leaf: Array) -> bool:
+    return jnp.issubdtype(leaf.dtype, jnp.complexfloating)
+
+
+def _parts(leaf: Array) -> tuple[int, ...]:
+    """The shape, with a last axis for the real and the imaginary part where there are both."""
+    return (*leaf.shape, 2) if _is_complex(leaf) else leaf.shape
+
+
+def _real(leaf: Array) -> Array:
+    return jnp.stack([leaf.real, leaf.imag], axis=-1) if _is_complex(leaf) else leaf
 
 
 def _same_init(key: Key, source: PyTree, initial: Carry) -> Params:

@@ -9,6 +9,7 @@ import pytest
 
 import seqjax as sj
 from seqjax import attention, heads, layers, tasks
+from seqjax.tasks.bridge import as_bridge
 from tests.layers.tools import close, draw
 
 S, T, B, V, D, H = 4, 3, 3, 5, 2, 3
@@ -145,6 +146,17 @@ def test_the_affine_bridge_adds_to_the_decoders_initial_carry():
     )
     first = np.broadcast_to(params.decoder.embedding.table[START], (B, 2))
     close(carry.network, sj.lstm(H).step(params.decoder.network, begun, first)[0])
+
+
+def test_the_affine_bridge_maps_real_and_imaginary_parts():
+    source = jnp.array([[1 + 2j, 3 - 1j]]), jnp.array([[0.5]])
+    initial = jnp.array([[2 - 1j, 0, 1j]]), jnp.array([[1.0, -1.0]])
+    bridge = as_bridge("affine")
+    params = bridge.init(jax.random.key(0), *jax.tree.map(lambda leaf: leaf[0], (source, initial)))
+    together = np.array([1.0, 2, 3, -1, 0.5])
+    handed, real = np.einsum("f,fhc->hc", together, params[0]), together @ np.asarray(params[1])
+    wanted = np.asarray(initial[0]) + handed[:, 0] + 1j * handed[:, 1], np.asarray(initial[1]) + real
+    close(bridge.apply(params, source, initial), wanted)
 
 
 def test_what_the_head_reads_is_luongs_attentional_vector():
