@@ -1,0 +1,172 @@
+"""Letters to phonemes, end to end on made-up words; how answers are counted; the baseline of letters."""
+
+import itertools
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from seqjax import data
+from seqjax.__main__ import main
+from seqjax.data import Pronunciations
+from seqjax.recipes import encoder_decoders, letter_rules, pronunciation
+from seqjax.recipes.edit_distances import edit_distance, error_rates
+from seqjax.recipes.letter_rules import learn_rules, pronounce
+
+SMALL = ["--cell", "gru", "--hidden-size", "16", "--embedding-size", "8", "--dropout", "0"]
+
+
+def say(word):
+    """A c is soft before e, and the h after c or s makes one phoneme of two letters."""
+    phonemes = []
+    for letter, following in itertools.zip_longest(word, word[1:]):
+        if letter != "h":
+            sounds = {"c": "S" if following == "e" else "K", "a": "AE", "e": "EH", "t": "T"}
+            phonemes.append("CH" if following == "h" else sounds[letter])
+    return tuple(phonemes)
+
+
+def made_up():
+    """Words of five letters, each said by a rule that needs the letter after; some may be said otherwise."""
+    joined = map("".join, itertools.product(["a", "e", "t", "c", "ch"], repeat=5))
+    words = sorted(
+        {word for word in joined if len(word) == 5}
+        | {"".join(w) for w in itertools.product(["ch", "a", "ca"], repeat=3) if len("".join(w)) == 5}
+    )
+    words = [words[row] for row in np.random.default_rng(0).permutation(len(words))[:400]]
+    ways = [(say(word), ("T",)) if word.startswith("tt") else (say(word),) for word in words]
+    symbols = tuple(sorted({phoneme for way in ways for phoneme in way[0]}))
+    return Pronunciations(words, ways, symbols, "made up", "these tests")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run on made-up words, in its folder."""
+    folder = tmp_path_factory.mktemp("runs") / "pronunciation"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "pronunciation", made_up)
+        arguments = ["--batch-size", "32", "--epochs", "12", "--learning-rate", "0.03"]
+        assert main(["train", "pronunciation", *SMALL, *arguments, "--run-dir", str(folder)]) == 0
+    return folder
+
+
+def test_a_rule_that_needs_the_next_letter_is_learned_and_reported_beside_baselines(run):
+    results = json.loads((run / "run.json").read_text())["results"]
+    assert results["network: symbols"] < 0.05
+    assert results["each letter by itself: symbols"] > 0.05
+    assert results["each letter among others: sequences"] < 0.1
+    report = (run / "report.md").read_text()
+    assert all(f"![{name}]({name}.png)" in report for name in ("attention", "curve"))
+
+
+def test_predict_answers_with_the_saved_weights(run, capsys):
+    assert main(["predict", str(run), "CHECA", "tcaet"]) == 0
+    words = [line.split("  ") for line in capsys.readouterr().out.splitlines()]
+    assert [word for word, *_ in words] == ["CHECA", "tcaet"]
+    assert [said for _, said, _ in words] == ["CH EH K AE", "T K AE EH T"]
+    assert all(0 < float(probability) <= 1 for *_, probability in words)
+
+
+@pytest.mark.parametrize("word", ["", "naïve", "two words"])
+def test_a_word_of_other_characters_is_refused(run, word, capsys):
+    assert main(["predict", str(run), "tact", word]) == 2
+    assert f"word is {word!r}, expected letters from a to z" in capsys.readouterr().err
+
+
+def test_a_run_that_cannot_translate_says_what_it_can(run, capsys):
+    assert main(["translate", str(run), "tact"]) == 2
+    assert "nothing to translate with: try predict" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("cell", ["lru", "lstm_peepholes", "qrnn"])
+def test_cells_of_every_kind_can_be_built(cell):
+    options = pronunciation.Options(cell=cell, hidden_size=4, embedding_size=3)
+    task = pronunciation.network(options, 9)
+    params = jax.eval_shape(lambda key: task.init(key, 1), jax.random.key(0))
+    inputs = jnp.zeros((5, 2), int)
+    begun = jax.eval_shape(lambda params: task.start(params, inputs, lengths=jnp.array([5, 3])), params)
+    assert begun[1].logits.shape == (2, 9)
+
+
+def test_spelling_variants_of_a_word_are_on_one_side_of_a_split():
+    words = ["actor", "actors", "actor's", "actors'", "boss", "bo", "it's", "its", "pass", "cat", "cats"]
+    dictionary = Pronunciations(words, [(("AE",),)] * len(words), ("AE",), "", "")
+    for seed in range(5):
+        sides = pronunciation.split(dictionary, 0.4, seed)
+        stems = [{word.replace("'", "").rstrip("s") for word in side.words} for side in sides]
+        assert not stems[0] & stems[1]
+        assert sorted(sides[0].words + sides[1].words) == sorted(words)
+
+
+def neighbours(word):
+    """What one edit makes of a word."""
+    for place in range(len(word) + 1):
+        yield from (word[:place] + letter + word[place:] for letter in "ab")
+        yield from (word[:place] + letter + word[place + 1 :] for letter in ("", "a", "b"))
+
+
+def test_the_edit_distance_is_the_least_number_of_edits():
+    words = ["".join(letters) for size in range(4) for letters in itertools.product("ab", repeat=size)]
+    for word in words:
+        reached, distance, edge = {word: 0}, 0, {word}
+        while not reached.keys() >= set(words):
+            distance += 1
+            edge = {other for each in edge for other in neighbours(each)} - reached.keys()
+            reached |= dict.fromkeys(edge, distance)
+        assert [edit_distance(word, other) for other in words] == [reached[other] for other in words]
+
+
+def test_error_rates_take_the_closest_reference_and_its_length():
+    answers = ["abc", "ab", "x"]
+    references = [["abd", "abcde"], ["zzzz", "ab"], ["yz"]]
+    assert error_rates(answers, references) == (
+        pytest.approx((1 + 0 + 2) / (3 + 2 + 2)),
+        pytest.approx(2 / 3),
+    )
+    with pytest.raises(ValueError, match="answers has 0 entries"):
+        error_rates([], [])
+
+
+def test_letters_are_aligned_as_enumeration_finds_best():
+    generator = np.random.default_rng(0)
+    size, letters, spoken = 3, np.array([[1, 2, 3, 2]]), np.array([[0, 2, 1, 1, 0]])
+    table = np.log(generator.dirichlet(np.ones(1 + size + size * size), 32))
+    splits = [counts for counts in itertools.product(range(3), repeat=4) if sum(counts) == 5]
+
+    def chunks(counts):
+        ends = np.cumsum(counts)
+        said = [spoken[0, end - count : end] for end, count in zip(ends, counts, strict=True)]
+        return [
+            [0, *(1 + s for s in chunk)][-1] if len(chunk) < 2 else 1 + size + chunk @ [size, 1]
+            for chunk in said
+        ]
+
+    best = max(splits, key=lambda counts: table[letters[0], chunks(counts)].sum())
+    assert letter_rules._align(table, letters, spoken, np.array([5]), size).tolist() == [chunks(best)]
+
+
+def test_rules_say_what_the_largest_window_seen_says_most_often():
+    words, ways = ["cat", "cet", "act"], [("K", "AE", "T"), ("S", "EH", "T"), ("AE", "K", "T")]
+    rules = learn_rules(words, ways)
+    assert pronounce(rules, words) == ways
+    assert pronounce(rules, ["ce", "tac"]) == [("S", "EH"), ("T", "AE", "K")]
+    assert pronounce(rules, ["ce"], reach=0) == [("K", "EH")]
+    with pytest.raises(ValueError, match="word is 'Ce', expected the letters a to z"):
+        pronounce(rules, ["Ce"])
+    with pytest.raises(ValueError, match="at most two phonemes a letter"):
+        learn_rules(["a"], [("T", "R", "IH")])
+
+
+def test_an_answer_is_the_same_alone_and_among_others():
+    options = encoder_decoders.EncoderDecoderOptions(cell="elman", hidden_size=4, embedding_size=3)
+    task = encoder_decoders.network(options, 9, 9)
+    params = task.init(jax.random.key(1), 1)
+    sources = [[5, 6, 7], [8], [], [4, 4]]
+    together = encoder_decoders.answers(task, params, sources, options, 4)
+    assert encoder_decoders.answers(task, params, [], options, 4) == []
+    for source, answer in list(zip(sources, together, strict=True))[:1]:
+        (alone,) = encoder_decoders.answers(task, params, [source], options, 4)
+        assert alone.tokens == answer.tokens
+        assert alone.log_probability == pytest.approx(answer.log_probability, abs=1e-5)
