@@ -1,0 +1,104 @@
+"""Translation end to end on made-up sentences; what is looked up; how translations are scored."""
+
+import json
+
+import numpy as np
+import pytest
+
+from seqjax import data
+from seqjax.__main__ import main
+from seqjax.data import Translations
+from seqjax.recipes import translation
+from seqjax.recipes.nearest_texts import nearest
+
+SMALL = [
+    "--cell",
+    "gru",
+    "--hidden-size",
+    "16",
+    "--embedding-size",
+    "16",
+    "--dropout",
+    "0",
+    "--pieces",
+    "300",
+]
+WORDS = {"cold": "freddo", "warm": "caldo", "red": "rosso", "blue": "blu", "big": "grande", "old": "vecchio"}
+
+
+def made_up(language):
+    """Sentences of a noun and three of its properties, which the other language puts the other way round."""
+    generator = np.random.default_rng(0)
+    chosen = sorted({tuple(generator.choice(sorted(WORDS), 3)) for _ in range(300)})
+    order = generator.permutation(len(chosen))
+    sources = [" ".join([*chosen[row], "light"]) for row in order]
+    targets = [" ".join(["luce", *(WORDS[word] for word in reversed(chosen[row]))]) for row in order]
+    return Translations(sources, targets, ("en", language), "made up", "these tests")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run on made-up sentences, in its folder."""
+    folder = tmp_path_factory.mktemp("runs") / "translation"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "translation", made_up)
+        arguments = ["--batch-size", "32", "--epochs", "50", "--learning-rate", "0.03"]
+        assert main(["train", "translation", *SMALL, *arguments, "--run-dir", str(folder)]) == 0
+    return folder
+
+
+def test_words_in_another_order_are_learned_and_reported_beside_baselines(run):
+    results = json.loads((run / "run.json").read_text())["results"]
+    assert results["network: bleu"] > 90 > results["of the nearest sentence: bleu"]
+    assert results["the source as it is: chrf"] < 50
+    report = (run / "report.md").read_text()
+    assert all(f"![{name}]({name}.png)" in report for name in ("attention", "curve"))
+    assert "loses" not in report
+
+
+def test_translate_answers_with_the_saved_weights(run, capsys):
+    assert main(["translate", str(run), "red old cold light"]) == 0
+    assert capsys.readouterr().out == "luce freddo vecchio rosso\n"
+
+
+def test_a_run_that_cannot_predict_says_what_it_can(tmp_path, capsys):
+    document = {"format": "seqjax run", "version": 1, "recipe": "translation"}
+    document |= {name: {} for name in ("options", "results", "texts")}
+    (tmp_path / "run.json").write_text(json.dumps(document))
+    assert main(["predict", str(tmp_path), "a light"]) == 2
+    assert "nothing to predict with: try translate" in capsys.readouterr().err
+
+
+def test_what_is_nearest_shares_most_and_the_rarest_words():
+    texts = ["the big red light", "the light is on", "the door is open", "zebra"]
+    assert nearest(["the light is on", "a big red door", "the zebra", "nothing of it"], texts) == [
+        1,
+        0,
+        3,
+        0,
+    ]
+    # By hand: w(a) = log 3, w(b) = log 2; a b shares log 3 + log 2 with itself, and the first of equals wins.
+    assert nearest(["a", "b", "b a", ""], ["b", "a b", "b"][:2]) == [1, 0, 1, 0]
+    with pytest.raises(ValueError, match="texts is empty"):
+        nearest(["a"], [])
+
+
+def test_scores_are_those_of_the_definitions():
+    texts, references = ["the cat sat on the red mat"], ["the cat sat on a red mat"]
+    # Of runs of 1 to 4 words, 6 of 7, 4 of 6, 2 of 5 and 1 of 4 are in the reference, which is as long.
+    bleu = 100 * (6 / 7 * 4 / 6 * 2 / 5 * 1 / 4) ** 0.25
+    assert translation.scores(texts, references).bleu == pytest.approx(bleu)
+    assert translation.scores(references, references) == pytest.approx((100, 100))
+    assert translation.scores(["xyz"], ["abcd"]).chrf == 0
+
+
+def test_an_unknown_language_is_told_in_a_line(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "translation", "--language", "nl"])
+    assert "'de', 'es', 'fr', 'it'" in capsys.readouterr().err
+
+
+def test_a_missing_package_is_told_before_training(monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(__import__("sys").modules, "sacrebleu", None)
+    assert main(["train", "translation", "--run-dir", str(tmp_path / "run")]) == 1
+    assert 'pip install "seqjax[text]"' in capsys.readouterr().err
