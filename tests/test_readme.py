@@ -63,7 +63,9 @@ def test_architecture_shows_the_structures_as_they_are():
         for node in ast.parse(code).body
         if isinstance(node, ast.ClassDef)
     }
-    assert shown == {part.__name__: part._fields for part in (sj.Cell, sj.Gated, sj.Affine, sj.Layer)}
+    assert shown == {
+        part.__name__: part._fields for part in (sj.Cell, sj.Gated, sj.Affine, sj.LinearAttention, sj.Layer)
+    }
 
 
 def test_architecture_shows_the_files_that_exist():
