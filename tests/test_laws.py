@@ -76,11 +76,11 @@ def test_backends_are_scan_in_double_precision(name, x64):
     laws.backends_are_scan(cell, methods_for(cell), 1e-10, lengths=laws.LENGTHS, resets=laws.RESETS)
 
 
-# By default one cell of each structure, and one with complex numbers in its carry.
+# By default one cell of which nothing is known, and one with complex numbers in its carry.
 @pytest.mark.parametrize(
     "name",
     [
-        name if name in ("lstm", "lru", "unstructured") else pytest.param(name, marks=pytest.mark.slow)
+        name if name in ("lru", "unstructured") else pytest.param(name, marks=pytest.mark.slow)
         for name in NAMES
     ],
 )
