@@ -11,8 +11,9 @@ import numpy as np
 
 from seqjax import data, decoding, layers, tasks, training
 from seqjax.data import Vocabulary
+from seqjax.recipes.blocks import block
 from seqjax.recipes.learning import LearningOptions, learn
-from seqjax.recipes.options import CELLS, option
+from seqjax.recipes.options import option
 from seqjax.tasks import Task
 from seqjax.types import Params
 
@@ -69,15 +70,12 @@ def network(options: EncoderDecoderOptions, source_size: int, target_size: int) 
       >>> jax.eval_shape(lambda key: task.init(key, 1), jax.random.key(0)).head.kernel.shape
       (4, 30)
     """
-    cell, size, noise = CELLS[options.cell], options.hidden_size, layers.dropout(options.dropout)
-
-    def recurrent() -> layers.Layer:
-        return layers.recurrent(cell(size), method=options.method)
-
+    size, noise = options.hidden_size, layers.dropout(options.dropout)
+    recurrent = block(options.cell, size, options.method)
     encoder, decoder = [layers.embed(source_size, options.embedding_size), noise], []
     for _ in range(options.num_layers):
-        encoder += [layers.bidirectional(recurrent()), noise]
-        decoder += [recurrent(), noise]
+        encoder += [layers.bidirectional(recurrent), noise]
+        decoder += [recurrent, noise]
     return tasks.many_to_many(
         layers.stack(*encoder),
         layers.stack(*decoder),
