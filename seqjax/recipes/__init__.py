@@ -9,7 +9,7 @@ RECIPES = {
     "translation": "English sentences in Italian, French, Spanish or German: many to many with attention",
     "captioning": "what emoji show, in any of 14 languages: convolutions and a decoder, one to many",
     "language_model": "Shakespeare, character by character: synced, truncated backpropagation through time",
-    "memory": "what recurrent cells remember, and for how long: made-up problems, cells and lengths in a table",
+    "memory": "what cells remember, and for how long: made-up problems, cells and lengths in a table",
     "chorales": "chorales of Bach as piano rolls, synced; writes a MIDI file of what it makes up",
     "nile": "the flow of the Nile, 1871 to 1970: a local level by the Kalman filter, and its forecast",
     "sunspots": "sunspots of years not seen: AR, TDNN, NARX, LDS and LSTM side by side",
@@ -20,7 +20,8 @@ RECIPES = {
 }
 """Recipes by name, a line each.
 
-The module `seqjax.recipes.NAME` holds `Options` and `train`, and `predict` where a run answers about texts.
+The module `seqjax.recipes.NAME` holds `Options` and `train`, and what a saved run is asked by: `predict` or
+`translate` about texts, `generate` for what follows a prompt.
 """
 
 __all__ = ["RECIPES"]

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from seqjax import data, decoding, layers, tasks, training
+from seqjax.checks import check_size
 from seqjax.data import Vocabulary
 from seqjax.recipes.blocks import block
 from seqjax.recipes.learning import LearningOptions, learn
@@ -65,11 +66,15 @@ def network(options: EncoderDecoderOptions, source_size: int, target_size: int) 
     Returns:
       A many-to-many task over tokens `[S, B]` and `[T', B]`.
 
+    Raises:
+      ValueError: if an option is out of range, that of the search too, which comes after the training.
+
     Example:
       >>> task = network(EncoderDecoderOptions(hidden_size=4, embedding_size=3), 20, 30)
       >>> jax.eval_shape(lambda key: task.init(key, 1), jax.random.key(0)).head.kernel.shape
       (4, 30)
     """
+    check_size("beam_width", options.beam_width)
     size, noise = options.hidden_size, layers.dropout(options.dropout)
     recurrent = block(options.cell, size, options.method)
     encoder, decoder = [layers.embed(source_size, options.embedding_size), noise], []

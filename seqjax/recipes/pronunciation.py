@@ -215,6 +215,8 @@ def _report(
     print(f"\nof {len(held_out.words)} held-out words, the shares of phonemes and of words that are wrong:")
     rows = [(name, f"{rate.symbols:.1%}", f"{rate.sequences:.1%}") for name, rate in rates.items()]
     runs.print_table(("", "phonemes", "words"), rows)
+    if rates["network"].symbols >= rates["each letter among others"].symbols:
+        print("The network loses to what each letter says among others.")
     right = [tuple(way) in ways for way, ways in zip(said, held_out.phonemes, strict=True)]
     for name, kind in (("right", True), ("wrong", False)):
         print(f"\n{name}, for example:")

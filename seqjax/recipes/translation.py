@@ -100,6 +100,7 @@ def train(options: Options, folder: Path) -> dict[str, float]:
 
     task = network(options, len(read), len(written))
     learned, unseen = (_tokens(part, read, written) for part in (fitted, validation))
+    print(f"{len(fitted.sources) - len(learned[0])} of {LONGEST} pieces or more are not learned from.\n")
     fit, steps_per_epoch = encoder_decoders.fit(task, learned, unseen, options)
     draw_training(folder / "curve.png", fit, steps_per_epoch, ("cross_entropy", "accuracy"))
 
@@ -130,7 +131,7 @@ def translate(folder: Path, texts: Sequence[str]) -> list[str]:
       texts: English sentences.
 
     Returns:
-      Their translations.
+      Their translations, of 40 pieces at most.
 
     Raises:
       ValueError: if the folder holds no whole run of this recipe.
@@ -225,7 +226,6 @@ def _describe(
     )
     for source, target in list(zip(fitted.sources, fitted.targets, strict=True))[:3]:
         print(f"  {source}\n    {target}")
-    print()
 
 
 def _draw(
