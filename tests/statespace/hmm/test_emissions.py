@@ -188,6 +188,7 @@ def test_the_number_of_parameters_is_the_rank_of_what_they_change(name, x64):
     assert FAMILIES[name].num_parameters == np.sum(sizes > 1e-6 * sizes[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["categorical", "poisson", "mixture", "autoregressive"])
 def test_samples_have_scores_of_mean_zero(name, x64):
     """`E[d log p(y | k) / d params] = 0` for draws from these params, and for those of hardly any others."""

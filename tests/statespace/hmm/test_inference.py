@@ -159,6 +159,7 @@ def test_one_matrix_a_step(method, x64):
     check_results(jax.device_get(run(params, scores, weights_of(), method, False)), params, scores)
 
 
+@pytest.mark.slow
 def test_gradients_of_one_matrix_a_step(x64):
     """That of the log-likelihood is the number of transitions, less what the chain alone expects of it."""
     params, scores = example(per_step=True)

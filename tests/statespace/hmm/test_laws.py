@@ -61,6 +61,7 @@ def results(params, scores, method="scan"):
     return posterior, hmm.viterbi(params, scores, method=method)
 
 
+@pytest.mark.slow
 def test_batches_and_maps_are_loops_over_rows():
     """Any batch axes, params of each row, `vmap` over models, of which one needs logarithms."""
     chains = [example(seed=seed)[0] for seed in range(4)]
@@ -111,6 +112,7 @@ def test_no_steps_one_step_and_no_rows(method):
     np.testing.assert_allclose(np.exp(posterior.carry), params.initial, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("num_states", "method"), [(3, "scan"), (3, "associative"), (20, "scan")])
 def test_lowers_for_every_platform(num_states, method):
     params, scores = example(num_states, (2, 2))
@@ -146,6 +148,7 @@ def test_many_states_are_few_states():
     np.testing.assert_array_equal(path[0], wanted_path[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_states", [K, 20])
 def test_many_rows_are_a_few_rows(num_states):
     """Big steps take another form than small ones."""
@@ -167,7 +170,8 @@ def test_the_umbrella_world():
     np.testing.assert_array_equal(hmm.viterbi(rain, seen)[0], [0, 0, 1, 0, 0])
 
 
-@pytest.mark.parametrize("num_states", [4, *(pytest.param(k, marks=pytest.mark.slow) for k in (16, 64))])
+@pytest.mark.slow
+@pytest.mark.parametrize("num_states", [4, 16, 64])
 def test_a_million_steps_in_float32(num_states):
     """The log-likelihood is that of float64 to 1e-7; the best path differs at most in ties of float32."""
     params, scores = example(num_states, (1_000_000,))
