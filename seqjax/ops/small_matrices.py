@@ -21,6 +21,8 @@ UNROLLED = 2
 """Matrices up to this size are written out; larger ones go row by row in a loop, which compiles faster."""
 SMALL = 8
 """Inner sizes up to this one are multiplied by array operations; larger ones by a library."""
+LITTLE_WORK = 2**14
+"""So many multiplications of a matrix with many columns take less time than calling a library."""
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
@@ -73,15 +75,23 @@ def product(a: Array, b: Array) -> Array:
       [11.0, 4.0]
     """
     is_vector = b.ndim < a.ndim
-    if a.shape[1] <= SMALL:
-        return total(a * b, 1) if is_vector else total(a[:, :, None] * b, 1)
     if is_vector:
-        return product(a, b[:, None])[:, 0]
+        b = b[:, None]
     lanes = jnp.broadcast_shapes(a.shape[2:], b.shape[2:])
-    if math.prod(lanes) != 1:
-        return jnp.einsum("nk...,km...->nm...", a, b, precision=jax.lax.Precision.HIGHEST)
-    result = jnp.dot(a.reshape(a.shape[:2]), b.reshape(b.shape[:2]), precision=jax.lax.Precision.HIGHEST)
-    return result.reshape(*result.shape, *lanes)
+    if math.prod(a.shape[2:]) == 1 and (a.shape[1] > SMALL or math.prod(lanes) != 1):
+        # One matrix for all lanes of the other: these are more of its columns.
+        matrix, columns = a.reshape(a.shape[:2]), b.reshape(len(b), math.prod(b.shape[1:]))
+        is_little = math.prod(lanes) != 1 and matrix.size * columns.shape[1] <= LITTLE_WORK
+        if a.shape[1] <= SMALL or is_little:
+            result = total(matrix[:, :, None] * columns, 1)
+        else:
+            result = jnp.dot(matrix, columns, precision=jax.lax.Precision.HIGHEST)
+        result = result.reshape(len(a), b.shape[1], *lanes)
+    elif a.shape[1] <= SMALL:
+        result = total(a[:, :, None] * b, 1)
+    else:
+        result = jnp.einsum("nk...,km...->nm...", a, b, precision=jax.lax.Precision.HIGHEST)
+    return result[:, 0] if is_vector else result
 
 
 def transpose(a: Array) -> Array:

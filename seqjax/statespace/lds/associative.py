@@ -19,7 +19,7 @@ from seqjax.ops.small_matrices import (
     triangularize,
 )
 from seqjax.statespace.lds.model import Model, Observations
-from seqjax.statespace.lds.passes import Filtering, Links, Smoothing
+from seqjax.statespace.lds.passes import FilteredSteps, Links, SmoothedFactors
 from seqjax.types import Array, PyTree
 
 
@@ -160,23 +160,23 @@ def _products(combine: Callable, elements: PyTree, *, reverse: bool = False) -> 
 
 
 def predicted_means(
-    model: Model, observations: Observations, gain: Array, num_steps: int
+    matrices: tuple[Array, Array, Array], observations: Observations, num_steps: int
 ) -> tuple[Array, Array]:
     """Means of all steps in parallel, once the gains are known.
 
     Args:
-      model: what covariances depend on.
+      matrices: dynamics, emission and gain, each `[N | M, N | M, T | 1, B | 1]`.
       observations: what means depend on besides.
-      gain: `[N, M, T | 1, B | 1]`.
       num_steps: `T`.
 
     Returns:
       The mean `[N, B]` after the last step, and the predicted means `[N, T, B]`.
     """
+    dynamics, emission, gain = matrices
     size = gain.shape[0]
     eye = identity(size, gain)
-    gains = product(model.dynamics, gain)
-    closed = product(model.dynamics, eye - product(gain, model.emission))
+    gains = product(dynamics, gain)
+    closed = product(dynamics, eye - product(gain, emission))
     shift = product(gains, observations.values) + observations.drift
     if observations.valid is not None:
         closed = jnp.where(observations.valid, closed, eye)
@@ -190,20 +190,19 @@ def predicted_means(
     return means[:, -1], means[:, :-1]
 
 
-def smoothed_covariances(links: Links, filtering: Filtering, valid: Array | None) -> Smoothing:
+def smoothed_factors(links: Links, steps: FilteredSteps, valid: Array | None) -> SmoothedFactors:
     """Covariances given all observations, of all steps in parallel.
 
     Args:
       links: how each state follows from the next one.
-      filtering: what the filter found.
+      steps: what the filter found.
       valid: `[T, B]`, or `None` if all steps are.
 
     Returns:
-      `Smoothing`.
+      `SmoothedFactors`.
     """
-    filtered, whitened = filtering.update.filtered, filtering.update.whitened
-    eye = identity(filtered.shape[0], filtered)
-    gain, noise = product(whitened, links.coefficients), product(whitened, links.noise)
+    eye = identity(steps.filtered.shape[0], steps.filtered)
+    gain, noise = product(steps.whitened, links.coefficients), product(steps.whitened, links.noise)
     if valid is not None:
         gain, noise = jnp.where(valid, gain, 0), jnp.where(valid, noise, eye)
     # After the last step, nothing is known of the state but what was predicted of it.
@@ -215,30 +214,29 @@ def smoothed_covariances(links: Links, filtering: Filtering, valid: Array | None
 
     units = _products(combine, (gain, noise), reverse=True)[1][:, :, 1:]
     in_units = product(links.coefficients, units)
-    factor = product(filtered, triangularize(beside(in_units, links.noise)))
-    across = product(filtered, in_units)
+    factor = product(steps.filtered, triangularize(beside(in_units, links.noise)))
+    across = product(steps.filtered, in_units)
     later = jnp.concatenate([factor[:, :, 1:], factor[:, :, :1]], axis=2)
-    return Smoothing(factor, across, product(later, transpose(across)))
+    return SmoothedFactors(factor, across, product(later, transpose(across)))
 
 
-def smoothed_means(
-    links: Links, filtering: Filtering, terms: tuple[Array, Array, Array], valid: Array | None
+def smoothed_units(
+    links: Links, steps: FilteredSteps, start: Array, added: Array, valid: Array | None
 ) -> Array:
     """Means given all observations, or draws, of all steps in parallel, in units of the filtered factors.
 
     Args:
       links: how each state follows from the next one.
-      filtering: what the filter found.
-      terms: the state `[N, B]` after the last step, in units of its predicted factor; what the observations
-        of a step say, `[N, T, B]`, in the same units; and what is added to each state, `[N, T | 1, B | 1]`.
+      steps: what the filter found.
+      start: `[N, B]`, the state after the last step, in units of its predicted factor.
+      added: `[N, T | 1, B | 1]`, what is added to each state.
       valid: `[T, B]`, or `None` if all steps are.
 
     Returns:
       `[N, T, B]`.
     """
-    start, news, added = terms
-    whitened = filtering.update.whitened
-    gain, shift = product(whitened, links.coefficients), product(whitened, added) + news
+    news = steps.news
+    gain, shift = product(steps.whitened, links.coefficients), product(steps.whitened, added) + news
     if valid is not None:
         gain, shift = jnp.where(valid, gain, 0), jnp.where(valid, shift, start[:, None])
     gain = jnp.broadcast_to(gain, (*gain.shape[:2], news.shape[1], gain.shape[-1]))

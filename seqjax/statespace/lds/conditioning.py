@@ -27,13 +27,13 @@ class Conditioned(NamedTuple):
       gain: `[R, M, *L]`, of residuals into the mean of the variables: made of regressions on each observation
         and not of `rows`, whose products cancel where the prior is wide and the observation precise.
       variances: `[M, *L]`, of each observation given those before it, their noise included.
-      lower: `[M, M, *L]`, unit lower triangular: innovations are what solves `lower innovations = residuals`.
+      whitener: `[M, M, *L]`, unit lower triangular: innovations are this times residuals.
     """
 
     rows: Array
     gain: Array
     variances: Array
-    lower: Array
+    whitener: Array
 
 
 def condition(observed: Array, rows: Array) -> Conditioned:
@@ -76,11 +76,13 @@ def condition(observed: Array, rows: Array) -> Conditioned:
     coefficients = transpose(columns)
     below = jnp.tril(jnp.ones((num_observed, num_observed), bool), -1)
     below = below.reshape(below.shape + (1,) * (coefficients.ndim - 2))
-    lower = jnp.where(below, coefficients[:num_observed], 0) + identity(num_observed, coefficients)
-    gain = coefficients[num_observed:]
-    if num_observed > 1:  # from innovations to residuals
-        gain = transpose(solve_triangular(lower, transpose(gain), transposed=True))
-    return Conditioned(rows=stacked[num_observed:], gain=gain, variances=variances, lower=lower)
+    eye = identity(num_observed, coefficients)
+    lower = jnp.where(below, coefficients[:num_observed], 0) + eye
+    gain, whitener = coefficients[num_observed:], lower
+    if num_observed > 1:
+        whitener = solve_triangular(lower, eye)
+        gain = product(gain, whitener)  # from innovations to residuals
+    return Conditioned(rows=stacked[num_observed:], gain=gain, variances=variances, whitener=whitener)
 
 
 def _absorb(stacked: Array, place: Array | int) -> tuple[Array, Array, Array]:
@@ -108,7 +110,7 @@ class Update(NamedTuple):
       whitened_gain: `[N, M, *L]`: the gain is the predicted factor times this.
       gain: `[N, M, *L]`, of residuals into the mean.
       variances: `[M, *L]`, of the innovations.
-      lower: `[M, M, *L]`: innovations are what solves `lower innovations = residuals`.
+      whitener: `[M, M, *L]`: innovations are this times residuals.
     """
 
     whitened: Array
@@ -116,7 +118,7 @@ class Update(NamedTuple):
     whitened_gain: Array
     gain: Array
     variances: Array
-    lower: Array
+    whitener: Array
 
 
 def update(predicted: Array, emission: Array) -> Update:
@@ -140,7 +142,7 @@ def update(predicted: Array, emission: Array) -> Update:
         whitened_gain=given.gain,
         gain=product(predicted, given.gain),
         variances=given.variances,
-        lower=given.lower,
+        whitener=given.whitener,
     )
 
 

@@ -12,7 +12,7 @@ from seqjax.statespace.lds.checks import Evidence
 from seqjax.statespace.lds.filter import filter_lanes
 from seqjax.statespace.lds.model import lanes, model_of
 from seqjax.statespace.lds.params import LDSParams
-from seqjax.statespace.lds.smooth import links_of, smoothed_covariances, smoothed_means
+from seqjax.statespace.lds.smooth import smooth_lanes
 from seqjax.types import Array
 
 
@@ -66,13 +66,11 @@ def expectations(params: LDSParams, evidence: Evidence, method: str) -> Expected
     """
     model, observations = model_of(params, evidence)
     filtering = filter_lanes(params, evidence, model, observations, method)
-    links = links_of(model, filtering, method)
-    covariances = smoothed_covariances(links, filtering, observations.valid, method)
-    pair = beside(covariances.across, product(filtering.update.filtered, links.noise))
+    smoothing = smooth_lanes(model, filtering, observations.valid, method)
     return Expected(
-        mean=smoothed_means(links, filtering, observations.valid, method),
-        factor=covariances.factor,
-        pair=pair[..., :-1, :],
+        mean=smoothing.mean,
+        factor=smoothing.factors.factor,
+        pair=beside(smoothing.factors.across, smoothing.rest)[..., :-1, :],
         log_normalizer=filtering.log_normalizer,
     )
 

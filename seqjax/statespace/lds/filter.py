@@ -10,15 +10,15 @@ import jax
 import jax.numpy as jnp
 
 from seqjax import ops
-from seqjax.ops.small_matrices import product, solve_triangular
+from seqjax.ops.small_matrices import above, product
 from seqjax.statespace.lds import associative
 from seqjax.statespace.lds.beliefs import LDSBelief, LDSFiltered
 from seqjax.statespace.lds.checks import Evidence, checked_problem
 from seqjax.statespace.lds.conditioning import Update, predict, update
 from seqjax.statespace.lds.model import Model, Observations, diffuse_scale, model_of, over_time, unlanes
 from seqjax.statespace.lds.params import LDSParams
-from seqjax.statespace.lds.passes import Filtering
-from seqjax.statespace.lds.settling import over_settling_time
+from seqjax.statespace.lds.passes import FilteredSteps, Filtering
+from seqjax.statespace.lds.settling import masked, over_settling_time
 from seqjax.statespace.lds.steady import steady_factor
 from seqjax.types import Array
 
@@ -165,46 +165,39 @@ def filter_lanes(
       `Filtering`.
     """
     num_steps = evidence.ys.shape[0]
-    means_of = associative.predicted_means if method == "associative" else predicted_means
-    if method == "steady":
-        last = predicted = steady_factor(model.dynamics, model.noise, model.emission)
-        updates, last = update(predicted, model.emission), last[:, :, 0]
-    elif method == "associative":
-        factors = associative.predicted_factors(model, num_steps)
-        predicted, last = factors[..., :-1, :], factors[..., -1, :]
-        updates = update(predicted, model.emission)
+    repeats = None
+    if method == "scan":
+        (last, carry_mean), steps, repeats = _in_segments(model, observations, num_steps)
     else:
-        last, (predicted, updates) = predicted_factors(model, num_steps)
-    carry_mean, predicted_mean = means_of(model, observations, updates.gain, num_steps)
-    residuals = observations.values - product(model.emission, predicted_mean)
-    normalizer = _log_normalizer_of(updates, residuals, observations)
+        if method == "steady":
+            last = predicted = steady_factor(model.dynamics, model.noise, model.emission)
+            means_of, last = predicted_means, last[:, :, 0]
+        else:
+            factors = associative.predicted_factors(model, num_steps)
+            predicted, last = factors[..., :-1, :], factors[..., -1, :]
+            means_of = associative.predicted_means
+        updates = update(predicted, model.emission)
+        matrices = model.dynamics, model.emission, updates.gain
+        carry_mean, predicted_mean = means_of(matrices, observations, num_steps)
+        steps = _steps_of(predicted, updates, predicted_mean, model.emission, observations)
+    normalizer = ops.compensated_sum(steps.log_density)
     if evidence.carry is None and params.diffuse is not None:
         normalizer = normalizer + sum(params.diffuse) * math.log(diffuse_scale(normalizer.dtype))
     return Filtering(
-        predicted=predicted,
-        update=updates,
-        predicted_mean=predicted_mean,
-        residuals=residuals,
-        mean=predicted_mean + product(updates.gain, residuals),
+        steps=steps,
         log_normalizer=normalizer,
         carry_mean=carry_mean,
-        carry_factor=_at_the_end(predicted, last, evidence.lengths),
+        carry_factor=_at_the_end(steps.predicted, last, evidence.lengths),
+        repeats=repeats,
     )
 
 
-def predicted_factors(model: Model, num_steps: int) -> tuple[Array, tuple[Array, Update]]:
-    """Covariances step by step, until they have settled.
+def _in_segments(
+    model: Model, observations: Observations, num_steps: int
+) -> tuple[tuple[Array, Array], FilteredSteps, Array]:
+    """Step by step, covariances only until they have settled: the beliefs at the end, the steps, repeats."""
 
-    Args:
-      model: what they depend on.
-      num_steps: `T`.
-
-    Returns:
-      The factor `[N, N, B | 1]` after the last step, the predicted factors `[N, N, T, B | 1]`, and what the
-      observations of each step do.
-    """
-
-    def step(factor: Array, inputs: Any) -> tuple[Array, tuple[Array, Update]]:
+    def step(factor: Array, inputs: tuple) -> tuple[Array, tuple[Array, Update]]:
         dynamics, noise, emission, active = inputs
         given = update(factor, emission)
         following = predict(dynamics, given.filtered, noise)
@@ -212,52 +205,74 @@ def predicted_factors(model: Model, num_steps: int) -> tuple[Array, tuple[Array,
             following = jnp.where(active, following, factor)
         return following, (factor, given)
 
-    size = jnp.broadcast_shapes(*(leaf.shape[-1:] for leaf in model if leaf is not None))
-    start = jnp.broadcast_to(model.start, model.start.shape[:2] + size)
-    return over_settling_time(step, start, model[1:], num_steps)
+    def follow(mean: Array, found: tuple, data: tuple) -> tuple[Array, FilteredSteps]:
+        (predicted, updates), (dynamics, emission, *rest) = found, data
+        observations = Observations(mean, *rest)
+        matrices = dynamics, emission, updates.gain
+        mean, predicted_mean = predicted_means(matrices, observations, observations.values.shape[1])
+        return mean, _steps_of(predicted, updates, predicted_mean, emission, observations)
+
+    _, dynamics, noise, emission, active = model
+    active, valid = masked(active, num_steps), masked(observations.valid, num_steps)
+    size = jnp.broadcast_shapes(*(leaf.shape[-1:] for leaf in (*model, active) if leaf is not None))
+    return over_settling_time(
+        step,
+        jnp.broadcast_to(model.start, model.start.shape[:2] + size),
+        (dynamics, noise, emission, active),
+        num_steps,
+        follow=follow,
+        moving=observations.start,
+        data=(dynamics, emission, *observations[1:-1], valid),
+    )
 
 
 def predicted_means(
-    model: Model, observations: Observations, gain: Array, num_steps: int
+    matrices: tuple[Array, Array, Array], observations: Observations, num_steps: int
 ) -> tuple[Array, Array]:
     """Means step by step, once the gains are known.
 
     Args:
-      model: what covariances depend on.
+      matrices: dynamics, emission and gain, each `[N | M, N | M, T | 1, B | 1]`.
       observations: what means depend on besides.
-      gain: `[N, M, T | 1, B | 1]`.
       num_steps: `T`.
 
     Returns:
       The mean `[N, B]` after the last step, and the predicted means `[N, T, B]`.
     """
+    dynamics, emission, gain = matrices
 
-    def step(mean: Array, inputs: Any) -> tuple[Array, Array]:
-        dynamics, emission, drift, values, valid, gain = inputs
-        filtered = mean + product(gain, values - product(emission, mean))
-        predicted = product(dynamics, filtered) + drift
+    def step(mean: Array, inputs: tuple) -> tuple[Array, Array]:
+        both, gain, drift, values, valid = inputs
+        # One product for what comes next and what is seen of it.
+        moved, seen = jnp.split(product(both, mean), [len(mean)])
+        predicted = moved + product(gain, values - seen) + drift
         if valid is not None:
             predicted = jnp.where(valid, predicted, mean)
         return predicted, mean
 
-    inputs = (
-        model.dynamics,
-        model.emission,
-        observations.drift,
-        observations.values,
-        observations.valid,
-        gain,
-    )
+    _, drift, values, _, valid = observations
+    inputs = above(dynamics, emission), product(dynamics, gain), drift, values, valid
     return over_time(step, observations.start, inputs, num_steps)
 
 
-def _log_normalizer_of(updates: Update, residuals: Array, observations: Observations) -> Array:
-    innovations = solve_triangular(updates.lower, residuals)
+def _steps_of(
+    predicted: Array, updates: Update, predicted_mean: Array, emission: Array, observations: Observations
+) -> FilteredSteps:
+    residuals = observations.values - product(emission, predicted_mean)
+    innovations = product(updates.whitener, residuals)
     terms = jnp.log(updates.variances) + innovations**2 / updates.variances
-    terms = observations.log_scale - 0.5 * jnp.sum(terms, axis=0)
+    log_density = observations.log_scale - 0.5 * jnp.sum(terms, axis=0)
     if observations.valid is not None:
-        terms = jnp.where(observations.valid, terms, 0)
-    return ops.compensated_sum(jnp.broadcast_to(terms, residuals.shape[1:]))
+        log_density = jnp.where(observations.valid, log_density, 0)
+    return FilteredSteps(
+        predicted=predicted,
+        filtered=updates.filtered,
+        whitened=updates.whitened,
+        predicted_mean=predicted_mean,
+        mean=predicted_mean + product(updates.gain, residuals),
+        news=product(updates.whitened_gain, residuals),
+        log_density=jnp.broadcast_to(log_density, residuals.shape[1:]),
+    )
 
 
 def _at_the_end(predicted: Array, last: Array, lengths: Array | None) -> Array:
@@ -294,10 +309,10 @@ def filtered_of(filtering: Filtering, evidence: Evidence) -> LDSFiltered:
         return ops.zero_padding(leaf, ops.length_mask(evidence.lengths, num_steps))
 
     return LDSFiltered(
-        mean=out(filtering.mean),
-        cholesky=out(filtering.update.filtered),
-        predicted_mean=out(filtering.predicted_mean),
-        predicted_cholesky=out(filtering.predicted),
+        mean=out(filtering.steps.mean),
+        cholesky=out(filtering.steps.filtered),
+        predicted_mean=out(filtering.steps.predicted_mean),
+        predicted_cholesky=out(filtering.steps.predicted),
         log_normalizer=filtering.log_normalizer.reshape(batch_shape),
         carry=LDSBelief(
             mean=unlanes(filtering.carry_mean[..., None, :], 1, batch_shape)[0],

@@ -281,7 +281,7 @@ def _update(
         for mask, block in ((seen[:, None], emission.linear), (seen, y - emission.mean))
     )
     given = condition(linear, belief.cholesky)
-    innovations = solve_triangular(given.lower, residuals)
+    innovations = product(given.whitener, residuals)
     diagonal = jnp.stack([scale[i, i] for i in range(len(y))])
     terms = jnp.log(diagonal) + 0.5 * (jnp.log(given.variances) + innovations**2 / given.variances)
     filtered = LDSBelief(mean=belief.mean + product(given.gain, residuals), cholesky=given.rows)

@@ -18,7 +18,7 @@ from seqjax.statespace.lds.checks import Evidence, checked_problem
 from seqjax.statespace.lds.filter import filter_lanes
 from seqjax.statespace.lds.model import drift_and_offset, first_belief, lanes, model_of, over_time, unlanes
 from seqjax.statespace.lds.params import LDSParams
-from seqjax.statespace.lds.smooth import links_of, smoothed_means
+from seqjax.statespace.lds.smooth import drawn_lanes
 from seqjax.types import Array, Key
 
 
@@ -150,10 +150,9 @@ def _posterior_sample(params: LDSParams, key: Key, evidence: Evidence, method: s
     model, observations = model_of(params, evidence)
     filtering = filter_lanes(params, evidence, model, observations, method)
     num_steps, *batch = evidence.ys.shape[:-1]
-    size, _, lane_count = filtering.mean.shape
-    draws = jax.random.normal(key, (size, num_steps + 1, lane_count), filtering.mean.dtype)
-    links = links_of(model, filtering, method)
-    xs = smoothed_means(links, filtering, observations.valid, method, (draws[:, -1], draws[:, :-1]))
+    size, _, lane_count = filtering.steps.mean.shape
+    draws = jax.random.normal(key, (size, num_steps + 1, lane_count), filtering.steps.mean.dtype)
+    xs = drawn_lanes(model, filtering, observations.valid, method, (draws[:, -1], draws[:, :-1]))
     xs = unlanes(xs, num_steps, tuple(batch))
     if evidence.lengths is None:
         return xs

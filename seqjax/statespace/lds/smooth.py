@@ -25,8 +25,8 @@ from seqjax.statespace.lds.checks import Evidence, checked_problem
 from seqjax.statespace.lds.filter import filter_lanes, filtered_of
 from seqjax.statespace.lds.model import Model, model_of, over_time, unlanes
 from seqjax.statespace.lds.params import LDSParams
-from seqjax.statespace.lds.passes import Filtering, Links, Smoothing
-from seqjax.statespace.lds.settling import over_settling_time
+from seqjax.statespace.lds.passes import Filtering, Links, SmoothedFactors, Smoothing
+from seqjax.statespace.lds.settling import masked, over_settling_time
 from seqjax.types import Array
 
 
@@ -89,8 +89,7 @@ def smooth(
 def _smooth(params: LDSParams, evidence: Evidence, method: str) -> LDSSmoothed:
     model, observations = model_of(params, evidence)
     filtering = filter_lanes(params, evidence, model, observations, method)
-    links = links_of(model, filtering, method)
-    covariances = smoothed_covariances(links, filtering, observations.valid, method)
+    smoothing = smooth_lanes(model, filtering, observations.valid, method)
     num_steps, *batch = evidence.ys.shape[:-1]
     batch_shape = tuple(batch)
 
@@ -102,48 +101,19 @@ def _smooth(params: LDSParams, evidence: Evidence, method: str) -> LDSSmoothed:
 
     result = filtered_of(filtering, evidence)
     return LDSSmoothed(
-        mean=out(smoothed_means(links, filtering, observations.valid, method)),
-        cholesky=out(covariances.factor),
-        lag_one=out(covariances.lag_one, 1),
+        mean=out(smoothing.mean),
+        cholesky=out(smoothing.factors.factor),
+        lag_one=out(smoothing.factors.lag_one, 1),
         log_normalizer=result.log_normalizer,
         filtered=result,
     )
 
 
-def links_of(model: Model, filtering: Filtering, method: str) -> Links:
-    """How each state follows from the next one.
-
-    The next state in units of its own predicted covariance is `q = Q (z, w)` for the orthonormal rows `Q` of
-    `[F C, noise] = L Q`: nothing is inverted to have `z` from it.
+def smooth_lanes(model: Model, filtering: Filtering, valid: Array | None, method: str) -> Smoothing:
+    """The smoother on what the filter found.
 
     Args:
       model: what covariances depend on.
-      filtering: what the filter found.
-      method: the name of a method.
-
-    Returns:
-      `Links`.
-    """
-
-    def link(dynamics: Array, filtered: Array, noise: Array) -> Links:
-        _, directions = orthogonalize(beside(product(dynamics, filtered), noise))
-        eye = identity(filtered.shape[0], filtered)
-        coefficients, rest = project(beside(eye, jnp.zeros_like(eye)), directions)
-        return Links(coefficients, triangularize(rest))
-
-    inputs = model.dynamics, filtering.update.filtered, model.noise
-    num_steps = filtering.mean.shape[1]
-    if method == "associative" or inputs[1].shape[-2] == 1 != num_steps:
-        return link(*inputs)
-    nothing = jnp.zeros((1, 1, 1), filtering.mean.dtype)
-    return over_settling_time(lambda state, inputs: (state, link(*inputs)), nothing, inputs, num_steps)[1]
-
-
-def smoothed_covariances(links: Links, filtering: Filtering, valid: Array | None, method: str) -> Smoothing:
-    """Covariances given all observations, from the last step to the first.
-
-    Args:
-      links: how each state follows from the next one.
       filtering: what the filter found.
       valid: `[T, B]`, or `None` if all steps are.
       method: the name of a method.
@@ -151,70 +121,137 @@ def smoothed_covariances(links: Links, filtering: Filtering, valid: Array | None
     Returns:
       `Smoothing`.
     """
-    filtered, whitened = filtering.update.filtered, filtering.update.whitened
-    size, num_steps = filtered.shape[0], filtering.mean.shape[1]
+    steps = filtering.steps
+    start = jnp.zeros_like(filtering.carry_mean)
+    added = start[:, None, :1]
+    if method == "associative":
+        links = link(model.dynamics, steps.filtered, model.noise)
+        factors = associative.smoothed_factors(links, steps, valid)
+        own = associative.smoothed_units(links, steps, start, added, valid)
+        return Smoothing(
+            mean=steps.mean + product(steps.filtered, own),
+            factors=factors,
+            rest=product(steps.filtered, links.noise),
+        )
+    size, num_steps = steps.mean.shape[:2]
     eye = identity(size, filtering.carry_factor)
 
-    def step(later: Array, inputs: Any) -> tuple[Array, Smoothing]:
-        (coefficients, noise), filtered, whitened, valid = inputs
+    def step(later: Array, inputs: tuple) -> tuple[Array, tuple[Links, SmoothedFactors, Array, Array]]:
+        dynamics, noise, filtered, whitened, valid = inputs
+        links = link(dynamics, filtered, noise)
         # The next state in units of its predicted covariance, and its factor.
         units, factor = later[:size], later[size:]
-        in_units = product(coefficients, units)
-        own = triangularize(beside(in_units, noise))
+        in_units = product(links.coefficients, units)
+        own = triangularize(beside(in_units, links.noise))
         across = product(filtered, in_units)
-        smoothed = Smoothing(product(filtered, own), across, product(factor, transpose(across)))
+        factors = SmoothedFactors(product(filtered, own), across, product(factor, transpose(across)))
         units = product(whitened, own)
         if valid is not None:
             units = jnp.where(valid, units, eye)
-        return above(units, smoothed.factor), smoothed
+        return above(units, factors.factor), (links, factors, filtered, whitened)
 
-    if method == "associative":
-        return associative.smoothed_covariances(links, filtering, valid)
-    lanes = filtered.shape[-1] if valid is None else valid.shape[-1]
-    start = jnp.broadcast_to(above(eye, eye), (2 * size, size, lanes))
-    inputs = links, filtered, whitened, valid
-    return over_settling_time(step, start, inputs, num_steps, reverse=True)[1]
+    def follow(later: Array, found: tuple, data: tuple) -> tuple[Array, Smoothing]:
+        links, factors, filtered, whitened = found
+        mean, news, valid = data
+        later, own = _units(links, whitened, news, added, later, valid)
+        rest = product(filtered, links.noise)
+        return later, Smoothing(mean + product(filtered, own), factors, rest)
+
+    valid = masked(valid, num_steps)
+    lanes = steps.filtered.shape[-1:]
+    if valid is not None:
+        lanes = jnp.broadcast_shapes(lanes, valid.shape[-1:])
+    return over_settling_time(
+        step,
+        jnp.broadcast_to(above(eye, eye), (2 * size, size, *lanes)),
+        (model.dynamics, model.noise, steps.filtered, steps.whitened, valid),
+        num_steps,
+        follow=follow,
+        moving=start,
+        data=(steps.mean, steps.news, valid),
+        repeats=filtering.repeats,
+        reverse=True,
+    )[1]
 
 
-def smoothed_means(
-    links: Links,
-    filtering: Filtering,
-    valid: Array | None,
-    method: str,
-    draws: tuple[Array, Array] | None = None,
+def drawn_lanes(
+    model: Model, filtering: Filtering, valid: Array | None, method: str, draws: tuple[Array, Array]
 ) -> Array:
-    """Means given all observations, or states drawn from their distribution.
+    """States drawn given all observations.
 
     Args:
-      links: how each state follows from the next one.
+      model: what covariances depend on.
       filtering: what the filter found.
       valid: `[T, B]`, or `None` if all steps are.
       method: the name of a method.
-      draws: for states, standard normal draws `[N, B]` and `[N, T, B]`, of the state after the last one and
-        of what each state adds to the next; `None` for means.
+      draws: standard normal draws `[N, B]` and `[N, T, B]`, of the state after the last one and of what each
+        state adds to the next.
 
     Returns:
       `[N, T, B]`.
     """
-    num_steps = filtering.mean.shape[1]
-    whitened = filtering.update.whitened
-    news = product(filtering.update.whitened_gain, filtering.residuals)
-    if draws is None:
-        start, added = jnp.zeros_like(filtering.carry_mean), jnp.zeros((1, 1, 1), news.dtype)
-    else:
-        start, added = draws[0], product(links.noise, draws[1])
-
-    def step(later: Array, inputs: Any) -> tuple[Array, Array]:
-        coefficients, whitened, news, added, valid = inputs
-        own = product(coefficients, later) + added
-        units = product(whitened, own) + news
-        if valid is not None:
-            units = jnp.where(valid, units, start)
-        return units, own
-
+    steps, (start, each) = filtering.steps, draws
     if method == "associative":
-        own = associative.smoothed_means(links, filtering, (start, news, added), valid)
-    else:
-        inputs = links.coefficients, whitened, news, added, valid
-        own = over_time(step, start, inputs, num_steps, reverse=True)[1]
-    return filtering.mean + product(filtering.update.filtered, own)
+        links = link(model.dynamics, steps.filtered, model.noise)
+        own = associative.smoothed_units(links, steps, start, product(links.noise, each), valid)
+        return steps.mean + product(steps.filtered, own)
+
+    def step(nothing: Array, inputs: tuple) -> tuple[Array, tuple[Links, Array, Array]]:
+        dynamics, noise, filtered, whitened = inputs
+        return nothing, (link(dynamics, filtered, noise), filtered, whitened)
+
+    def follow(later: Array, found: tuple, data: tuple) -> tuple[Array, Array]:
+        links, filtered, whitened = found
+        mean, news, each, valid = data
+        later, own = _units(links, whitened, news, product(links.noise, each), later, valid)
+        return later, mean + product(filtered, own)
+
+    num_steps = steps.mean.shape[1]
+    return over_settling_time(
+        step,
+        jnp.zeros((1, 1, 1), steps.mean.dtype),
+        (model.dynamics, model.noise, steps.filtered, steps.whitened),
+        num_steps,
+        follow=follow,
+        moving=start,
+        data=(steps.mean, steps.news, each, masked(valid, num_steps)),
+        repeats=filtering.repeats,
+        reverse=True,
+    )[1]
+
+
+def link(dynamics: Array, filtered: Array, noise: Array) -> Links:
+    """How states follow from the next ones.
+
+    The next state in units of its own predicted covariance is `q = Q (z, w)` for the orthonormal rows `Q` of
+    `[F C, noise] = L Q`: nothing is inverted to have `z` from it.
+
+    Args:
+      dynamics: `[N, N, *L]`.
+      filtered: `[N, N, *L]`, the factor `C` of the state's covariance.
+      noise: `[N, N, *L]`, a factor of the covariance that the step adds.
+
+    Returns:
+      `Links`.
+    """
+    _, directions = orthogonalize(beside(product(dynamics, filtered), noise))
+    eye = identity(filtered.shape[0], filtered)
+    coefficients, rest = project(beside(eye, jnp.zeros_like(eye)), directions)
+    return Links(coefficients, triangularize(rest))
+
+
+def _units(
+    links: Links, whitened: Array, news: Array, added: Array, start: Array, valid: Array | None
+) -> tuple[Array, Array]:
+    """Means or draws backward: the last ones in units of predicted factors, all in units of filtered."""
+
+    def step(later: Array, inputs: tuple) -> tuple[Array, Array]:
+        closed, shift, valid = inputs
+        units = product(closed, later) + shift
+        if valid is not None:
+            units = jnp.where(valid, units, later)
+        return units, later
+
+    inputs = product(whitened, links.coefficients), product(whitened, added) + news, valid
+    first, later = over_time(step, start, inputs, news.shape[1], reverse=True)
+    return first, product(links.coefficients, later) + added
