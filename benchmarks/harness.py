@@ -147,12 +147,14 @@ class Cell:
       sizes: on how much, by the name of the axis.
       seconds: by contender `min`, `median`, `rounds`, `compile`, `note` and whether it `counts`.
       skipped: by contender the reason.
+      shortfall: where we are slower than we mean to be, by how much and why.
     """
 
     task: str
     sizes: dict[str, int]
     seconds: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     skipped: dict[str, str] = dataclasses.field(default_factory=dict)
+    shortfall: str = ""
 
     @property
     def label(self) -> str:

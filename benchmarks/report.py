@@ -60,6 +60,8 @@ class Report:
         ]
         if apart:
             print(f"{'':40}  not counted: {'; '.join(apart)}", flush=True)
+        if cell.shortfall:
+            print(f"{'':40}  {cell.shortfall}", flush=True)
         self.save()
 
     def summary(self) -> dict[str, Any]:

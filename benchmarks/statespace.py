@@ -49,6 +49,13 @@ def lds_cells(quick: bool, wanted: Wanted) -> Iterator[tuple[str, dict, list, di
                 yield f"lds {task}", sizes, contenders(task, system), tolerances
 
 
+def lds_shortfall(cell: harness.Cell) -> str:
+    """What a cell of a linear dynamical system falls short of, and why."""
+    from statespace_lds import shortfall
+
+    return shortfall(cell)
+
+
 def main() -> None:
     """Runs the cells that are asked for."""
     title = str(__doc__).splitlines()[0]
@@ -65,7 +72,10 @@ def main() -> None:
         # A kind's peers are imported only where one of its cells can be wanted.
         if not {"hmm", "lds"}.difference({kind}).intersection(options.only):
             for task, sizes, contenders, tolerances in make(options.quick, wanted):
-                cells.add(harness.compare(task, sizes, contenders, tolerances=tolerances, **seconds))
+                cell = harness.compare(task, sizes, contenders, tolerances=tolerances, **seconds)
+                if kind == "lds":
+                    cell.shortfall = lds_shortfall(cell)
+                cells.add(cell)
     cells.finish()
 
 

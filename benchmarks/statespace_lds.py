@@ -21,6 +21,19 @@ dynamax = harness.peer(
 filters = harness.peer("statsmodels.tsa.statespace.kalman_filter", "pip install statsmodels")
 smoothers = harness.peer("statsmodels.tsa.statespace.kalman_smoother", "pip install statsmodels")
 
+TARGETS = {"dynamax": 3.0, "statsmodels": 1.0}
+"""How many times as fast as a peer we mean to be."""
+REASONS = {
+    "one large": "a mean of more than 8 states takes four or five small programs a step, each of which XLA "
+    "starts anew, and results go to fresh memory, where statsmodels uses its arrays again",
+    "one small": "most of the time goes into starting programs and taking fresh memory for results",
+    "many large": "results are mostly covariances, of which each row has a copy: writing them to fresh "
+    "memory takes most of the time, and we give one more of each step than dynamax (the predicted one)",
+    "many small": "means of many rows take several small programs a step, each of which XLA starts anew, and "
+    "we give one more covariance of each step than dynamax (the predicted one)",
+}
+"""Why a cell may fall short: by whether it has one sequence or many, and a small or large state."""
+
 
 class System(NamedTuple):
     """A linear dynamical system and data: `ys` is `[T, B, M]` float32, `B` is 1 for one sequence."""
@@ -55,6 +68,20 @@ def contenders(task: str, system: System) -> list[Contender]:
     everyone += [_dynamax(task, system)] if dynamax else []
     everyone += _statsmodels(task, system) if filters and smoothers else []
     return everyone
+
+
+def shortfall(cell: harness.Cell) -> str:
+    """By how much a measured cell misses which target, and why; nothing where it misses none."""
+    ratios = {library: cell.ratio(library) for library in TARGETS}
+    missed = [
+        f"{ratio:.2f} times as fast as {library}, meant to be {TARGETS[library]:g}"
+        for library, ratio in ratios.items()
+        if ratio is not None and ratio < TARGETS[library]
+    ]
+    if not missed:
+        return ""
+    kind = f"{'one' if cell.sizes['B'] == 1 else 'many'} {'large' if cell.sizes['N'] > 8 else 'small'}"
+    return f"falls short, {' and '.join(missed)}: {REASONS[kind]}"
 
 
 def _answer(log_normalizer: Any, mean: Any, variance: Any) -> dict[str, Any]:
