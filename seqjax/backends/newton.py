@@ -30,8 +30,8 @@ class Info(NamedTuple):
     Attributes:
       converged: `[*B]` booleans; where false, `scan` gave the result.
       iterations: `[*B]` integers, how many linearisations the row took.
-      residual: `[*B]`, the largest `|f_t(s_{t-1}) - s_t|` where Newton's method stopped, relative to one plus
-        the largest `|s_t|`.
+      residual: `[*B]`, the largest `|f_t(s_{t-1}) - s_t|` where Newton's method stopped, each step relative
+        to one plus the largest number in `s_t`.
       carries: the carry after each step, leaves `[T, *B, ...]`: a guess for inputs or params near these.
     """
 
@@ -70,9 +70,10 @@ def newton(
 
     `N` is the size of the carry of one row. Few iterations suffice where the recurrence forgets what came
     long before, as that of new params does. Undamped steps of a cell that amplifies small differences (as
-    many trained ones do) first lead far off; damped ones minimise the sum of squares of
-    `f_t(s_{t-1}) - s_t`, by the Levenberg-Marquardt method. Where the cell is chaotic for long, no form needs
-    few iterations.
+    many trained ones do) first lead far off, and converge from the beginning of the sequence to its end;
+    damped ones bring the sum of squares of `f_t(s_{t-1}) - s_t` down (the Levenberg-Marquardt method) and
+    never let it rise, but where the cell amplifies for many steps they may get stuck. Then no form needs few
+    iterations.
 
     What has not converged after `max_iterations` is run again by `scan`, or is an error. `solve` says how
     many iterations there were. Under `vmap` over params both ways run for each member, always.
@@ -92,8 +93,8 @@ def newton(
       jacobian: `"full"` or `"diagonal"`.
       damping: how strong it is at first, at least 0; 0 for none. It falls with each step that helps and rises
         with each that does not, by itself for each row.
-      tolerance: the residual at which a row has converged, relative to one plus its largest state; `None`
-        for 4 times the rounding error of the states' dtype.
+      tolerance: the residual (see `Info`) at which a row has converged; `None` for 4 times the rounding error
+        of the states' dtype.
       max_iterations: how many linearisations at most.
       otherwise: what becomes of rows that have not converged: `"scan"` runs the loop over steps, `"error"`
         raises an error while the program runs.

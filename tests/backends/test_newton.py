@@ -10,7 +10,7 @@ import pytest
 
 import seqjax as sj
 from seqjax.backends.newton import newton, solve
-from seqjax.backends.newton_iterations import damped_change
+from seqjax.backends.newton_iterations import Search, damped_change, iterate
 from tests import laws
 
 CELL = sj.gru(2)
@@ -110,6 +110,35 @@ def test_long_sequence_in_single_precision():
     assert info.converged.all()
     assert info.iterations.max() <= 8
     assert np.abs(ys - wanted).max() < 5e-7
+
+
+@pytest.mark.slow
+def test_undamped_steps_diverge_where_a_cell_amplifies_and_damped_ones_do_not():
+    """As Gonzalez et al. (2024, figure 4) saw of a trained GRU; here a scaled kernel amplifies."""
+    cell = sj.gru(6)
+    params, carry, xs, _ = trial(cell, 256, 4, gain=3.0)
+
+    def transition(before):
+        return jax.vmap(cell.step, (None, 0, 0))(params, before, 0.3 * xs)[0]
+
+    def run(guess, damping, max_iterations):
+        return iterate(transition, carry, guess, Search(True, damping, 5e-7, max_iterations))
+
+    nothing = jnp.zeros((256, *carry.shape))
+    at_first = np.sum(np.square(transition(nothing.at[0].set(carry))), (0, 2))
+    undamped, damped = (
+        jax.jit(functools.partial(run, damping=damping, max_iterations=count))
+        for damping, count in ((0.0, 1), (1.0, 30))
+    )
+    guess, misfits = nothing, []
+    for _ in range(10):
+        found = undamped(guess)
+        guess = found.states
+        misfits.append(np.nan_to_num(found.misfit, nan=np.inf))
+    assert (np.max(misfits, 0) > 1e6 * at_first).all()
+    found = damped(nothing)
+    assert (found.misfit < 0.3 * at_first).all()
+    assert np.abs(found.states).max() < 2
 
 
 @pytest.mark.parametrize(
