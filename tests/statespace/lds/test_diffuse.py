@@ -37,6 +37,7 @@ def with_a_wide_prior(model, ys, deviation):
     return total, filtered
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precise", [True, False], ids=["float64", "float32"])
 def test_a_trend_and_a_season_with_a_diffuse_start(precise):
     """However wide the prior, the gain is a small number, and no large ones may cancel to give it."""

@@ -32,6 +32,7 @@ def test_pieces_with_the_carry_handed_on_are_the_whole(x64):
     close(first.log_normalizer + second.log_normalizer, whole.log_normalizer)
 
 
+@pytest.mark.slow
 def test_a_forecast_is_a_filter_that_sees_nothing(x64):
     params = small()
     observed = np.array([True, True, True, False, False, False])
@@ -155,6 +156,7 @@ def test_a_second_call_compiles_nothing():
     assert not set(compiled) & {"_filter", "filter"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_lowers_for_accelerators(method):
     loss = jax.value_and_grad(lambda params, ys: lds.log_normalizer(params, ys, method=method))

@@ -132,6 +132,7 @@ def many(case):
     return jax.tree.map(lambda *leaves: np.stack(leaves), *(drawn(case, seed) for seed in range(SEEDS)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_a_step_is_the_best_for_what_is_expected_and_never_a_worse_one(name, x64):
     """What is free is where the gradient of the expected log-density is zero, which it is in one place."""
@@ -210,6 +211,7 @@ def climbed(num_steps, start, ys):
     return jax.lax.scan(step, (start, optimizer.init(start)), None, num_steps)[0][0]
 
 
+@pytest.mark.slow
 def test_the_variances_of_the_nile_by_gradient(x64):
     found = climbed(400, level(), NILE)
     np.testing.assert_allclose(1e4 * found.emission_covariance, 15098.5, rtol=1e-3)

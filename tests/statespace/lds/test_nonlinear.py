@@ -132,6 +132,7 @@ def with_slope(method, observed, arguments, direction):
     return found, sum(jax.tree.leaves(jax.tree.map(lambda a, b: (a * b).sum(), changes, waves(changes))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [extended, unscented])
 def test_a_linear_system_is_filtered_as_by_kalman(method, x64):
     """Values, and the gradient along a direction in functions, noise, observations and inputs."""

@@ -82,6 +82,7 @@ def general(num_steps=50):
     }, generator.normal(size=(num_steps, 2))
 
 
+@pytest.mark.slow
 def test_general_system(x64):
     """Against statsmodels with missing entries, and without any against dynamax too."""
     smoothers = pytest.importorskip("statsmodels.tsa.statespace.kalman_smoother")
