@@ -8,6 +8,7 @@ Ours and dynamax compute in float32, each on arrays in its own order of axes; hm
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -49,13 +50,6 @@ def lds_cells(quick: bool, wanted: Wanted) -> Iterator[tuple[str, dict, list, di
                 yield f"lds {task}", sizes, contenders(task, system), tolerances
 
 
-def lds_shortfall(cell: harness.Cell) -> str:
-    """What a cell of a linear dynamical system falls short of, and why."""
-    from statespace_lds import shortfall
-
-    return shortfall(cell)
-
-
 def main() -> None:
     """Runs the cells that are asked for."""
     title = str(__doc__).splitlines()[0]
@@ -73,8 +67,7 @@ def main() -> None:
         if not {"hmm", "lds"}.difference({kind}).intersection(options.only):
             for task, sizes, contenders, tolerances in make(options.quick, wanted):
                 cell = harness.compare(task, sizes, contenders, tolerances=tolerances, **seconds)
-                if kind == "lds":
-                    cell.shortfall = lds_shortfall(cell)
+                cell.shortfall = importlib.import_module(f"statespace_{kind}").shortfall(cell)
                 cells.add(cell)
     cells.finish()
 

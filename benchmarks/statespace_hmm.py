@@ -19,6 +19,16 @@ dynamax = harness.peer(
 )
 hmmlearn = harness.peer("hmmlearn._hmmc", "pip install hmmlearn")
 
+REASONS = {
+    "one few": "a step of the loop takes 25 to 35 ns, several times its arithmetic, and results go to fresh "
+    "memory in passes of their own",
+    "one many": "a step takes two programs, the product and the normalisation, each of which XLA starts anew",
+    "rows few": "rows of few numbers leave vector registers half empty, and exponentials, logarithms and "
+    "fresh memory for results take most of the time",
+    "rows many": "exponentials, logarithms and fresh memory for results take most of the time",
+}
+"""Why a cell may fall short: by whether it has one sequence or many rows, and few states or many."""
+
 
 class Chain(NamedTuple):
     """A hidden Markov model and data: `log_likelihoods` is `[T, B, K]` float32, `B` is 1 for one sequence."""
@@ -54,6 +64,15 @@ def contenders(task: str, chain: Chain) -> list[Contender]:
     everyone += [_dynamax(task, chain)] if dynamax else []
     everyone += _hmmlearn(task, chain) if hmmlearn else []
     return everyone
+
+
+def shortfall(cell: harness.Cell) -> str:
+    """By how much a measured cell is slower than the fastest peer, and why; nothing where it is not."""
+    ratio = cell.ratio()
+    if ratio is None or ratio >= 1:
+        return ""
+    kind = f"{'one' if cell.sizes['B'] == 1 else 'rows'} {'few' if cell.sizes['K'] <= 8 else 'many'}"
+    return f"falls short, {ratio:.2f} times as fast as the fastest peer: {REASONS[kind]}"
 
 
 def compiled(function: Callable, *arguments: Any) -> Callable[[], Any]:
