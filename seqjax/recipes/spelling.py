@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from flax import struct
 from seqjax import data
 from seqjax.checks import as_array, check_size
 from seqjax.data import Vocabulary
+from seqjax.data.vocabulary import RESERVED
 from seqjax.layers import Layer, pointwise
 from seqjax.layers.noise import check_rate
 from seqjax.tasks.pooling import as_pooling
@@ -37,6 +39,29 @@ def folded(word: str) -> str:
     return word.replace("İ", "i").replace("I", "ı").lower()
 
 
+def split_sentence(text: str) -> list[str]:
+    """Cuts a sentence into words and signs, as the treebank does.
+
+    Args:
+      text: a sentence. A word holds letters and digits; apostrophes, points, commas and hyphens between
+        them belong to it.
+
+    Returns:
+      Its words, and each sign or run of one sign.
+
+    Raises:
+      ValueError: if there are none.
+
+    Example:
+      >>> split_sentence("Ankara'da saat 3.30, değil mi?..")
+      ["Ankara'da", 'saat', '3.30', ',', 'değil', 'mi', '?', '..']
+    """
+    words = [match.group() for match in re.finditer(r"\w+(?:[.,'’:-]\w+)*|([^\w\s])\1*", text)]
+    if not words:
+        raise ValueError(f"texts holds {text!r}, expected a sentence: there is no word in it.")
+    return words
+
+
 class Spelling(NamedTuple):
     """What turns words into tokens, and their letters too.
 
@@ -50,26 +75,31 @@ class Spelling(NamedTuple):
     characters: Vocabulary
     reach: int
 
-    def encode(self, sentence: Sequence[str]) -> npt.NDArray[np.int32]:
-        """A row of tokens for each word of a sentence.
+    def encode(self, sentences: Iterable[Sequence[str]]) -> list[npt.NDArray[np.int32]]:
+        """A row of tokens for each word of each sentence.
 
         Args:
-          sentence: `t` words.
+          sentences: each a list of `t` words.
 
         Returns:
-          `[t, 1 + reach]`: the word's token, those of its characters, and padding.
+          For each `[t, 1 + reach]`: the word's token, those of its characters, and padding.
 
         Example:
-          >>> learn_spelling([["ev", "Ev", "at"]], min_count=2, reach=3).encode(["Ev", "atta", ""]).tolist()
-          [[4, 4, 8, 0], [1, 7, 7, 5], [1, 0, 0, 0]]
+          >>> spelling = learn_spelling([["ev", "Ev", "at"]], min_count=2, reach=3)
+          >>> [tokens.tolist() for tokens in spelling.encode([["Ev", "atta"], [""]])]
+          [[[4, 4, 8, 0], [1, 7, 7, 5]], [[1, 0, 0, 0]]]
         """
-        known = {word: 4 + place for place, word in enumerate(self.words.symbols)}
-        tokens = np.full((len(sentence), 1 + self.reach), Vocabulary.padding, np.int32)
-        for row, word in zip(tokens, sentence, strict=True):
-            row[0] = known.get(folded(word), Vocabulary.unknown)
+        known = {word: RESERVED + place for place, word in enumerate(self.words.symbols)}
+
+        def row(word: str) -> list[int]:
             letters = self.characters.encode(word[-self.reach :])
-            row[1 : 1 + len(letters)] = letters
-        return tokens
+            fill = [Vocabulary.padding] * (self.reach - len(letters))
+            return [known.get(folded(word), Vocabulary.unknown), *letters, *fill]
+
+        return [
+            np.array([row(word) for word in sentence], np.int32).reshape(-1, 1 + self.reach)
+            for sentence in sentences
+        ]
 
 
 def learn_spelling(sentences: Iterable[Sequence[str]], *, min_count: int, reach: int) -> Spelling:

@@ -9,7 +9,6 @@ The most frequent tag of each word is printed beside it. Takes about three minut
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -22,10 +21,11 @@ from seqjax.data import TaggedSentences, Vocabulary
 from seqjax.data.tagged_sentences import GENRES, PARTS_OF_SPEECH, Genre
 from seqjax.recipes import runs
 from seqjax.recipes.classes import draw_confusions
-from seqjax.recipes.frequent_tags import Tags, frequent_tags
+from seqjax.recipes.frequent_tags import Tags
 from seqjax.recipes.learning import LearningOptions, draw_training, learn
 from seqjax.recipes.options import CELLS, option
-from seqjax.recipes.spelling import Spelling, folded, learn_spelling, spelled
+from seqjax.recipes.spelling import Spelling, learn_spelling, spelled, split_sentence
+from seqjax.recipes.tag_accuracies import accuracies, print_accuracies, print_mistakes
 from seqjax.tasks import Task
 from seqjax.types import Params
 
@@ -128,7 +128,7 @@ def train(options: Options, folder: Path) -> dict[str, float]:
     )
 
     guesses = tags(task, fit.best, spelling, held_out.words)
-    results = _results(guesses, fitted, held_out)
+    results = accuracies(guesses, fitted, held_out)
     kept = {"words": spelling.words.to_json(), "characters": spelling.characters.to_json()}
     runs.save_run(folder, "tagging", options, fit.best, results=results, **kept)
     draw_training(folder / "curve.png", fit, batches.batches_per_epoch, ("loss", "accuracy"))
@@ -166,29 +166,6 @@ def predict(folder: Path, texts: Sequence[str]) -> list[str]:
     return list(map(_shown, sentences, tags(task, params, spelling, sentences)))
 
 
-def split_sentence(text: str) -> list[str]:
-    """Cuts a sentence into words and signs, as the treebank does.
-
-    Args:
-      text: a sentence. A word holds letters and digits; apostrophes, points, commas and hyphens between
-        them belong to it.
-
-    Returns:
-      Its words, and each sign or run of one sign.
-
-    Raises:
-      ValueError: if there are none.
-
-    Example:
-      >>> split_sentence("Ankara'da saat 3.30, değil mi?..")
-      ["Ankara'da", 'saat', '3.30', ',', 'değil', 'mi', '?', '..']
-    """
-    words = [match.group() for match in re.finditer(r"\w+(?:[.,'’:-]\w+)*|([^\w\s])\1*", text)]
-    if not words:
-        raise ValueError(f"texts holds {text!r}, expected a sentence: there is no word in it.")
-    return words
-
-
 def tags(task: Task, params: Params, spelling: Spelling, sentences: Sequence[Sequence[str]]) -> Tags:
     """The tags of sentences of any lengths.
 
@@ -209,7 +186,7 @@ def tags(task: Task, params: Params, spelling: Spelling, sentences: Sequence[Seq
       >>> [found.shape for found in tags(task, params, spelling, [["bir", "ev"], ["ev"]])]
       [(2,), (1,)]
     """
-    rows = [spelling.encode(sentence) for sentence in sentences]
+    rows = spelling.encode(sentences)
     batches = data.Batches(rows, batch_size=min(128, len(rows)), shuffle=False, max_buckets=1)
     predict = jax.jit(
         lambda params, batch: task.predict(params, batch.inputs, lengths=batch.lengths)[1].labels
@@ -228,32 +205,11 @@ def _shapes(task: Task, options: Options) -> Params:
 def _batches(
     sentences: TaggedSentences, spelling: Spelling, size: int, seed: int = 0, max_buckets: int = 1
 ) -> data.Batches:
-    rows = [spelling.encode(words) for words in sentences.words]
+    rows = spelling.encode(sentences.words)
     # What a second length of batches saves in padding, it costs to compile: only training has two.
     return data.Batches(
         rows, sentences.tags, targets_are="steps", batch_size=size, seed=seed, max_buckets=max_buckets
     )
-
-
-def _results(guesses: Tags, fitted: TaggedSentences, held_out: TaggedSentences) -> dict[str, float]:
-    """Shares of words tagged correctly, of all and of those never seen, by who tags."""
-    in_small = [[[folded(word) for word in words] for words in part.words] for part in (fitted, held_out)]
-    found = {
-        "most frequent tag": frequent_tags(fitted.words, fitted.tags, held_out.words),
-        "most frequent tag, by ending": frequent_tags(
-            in_small[0], fitted.tags, in_small[1], longest_ending=6
-        ),
-        "network": guesses,
-    }
-    truth = np.concatenate(held_out.tags)
-    known = {word for words in fitted.words for word in words}
-    new = np.array([word not in known for words in held_out.words for word in words])
-    results = {}
-    for name, labels in found.items():
-        correct = np.concatenate(labels) == truth
-        results[name] = float(correct.mean())
-        results[f"{name}, words never seen"] = float(correct[new].mean())
-    return results | {"share of words never seen": float(new.mean())}
 
 
 def _describe(splits: Sequence[TaggedSentences], spelling: Spelling) -> None:
@@ -278,27 +234,9 @@ def _shown(words: Sequence[str], labels: np.ndarray) -> str:
 
 
 def _report(results: dict[str, float], guesses: Tags, held_out: TaggedSentences, folder: Path) -> None:
-    names = [name for name in results if f"{name}, words never seen" in results]
     print(f"\nof {sum(map(len, held_out.words))} held-out words are tagged correctly, in %:")
-    runs.print_table(
-        ("", "all", f"the {100 * results['share of words never seen']:.0f} % never seen"),
-        [
-            (name, *(f"{100 * results[key]:.1f}" for key in (name, f"{name}, words never seen")))
-            for name in names
-        ],
-    )
-    mistakes: dict[tuple[int, int], list[str]] = {}
-    for words, labels, found in zip(held_out.words, held_out.tags, guesses, strict=True):
-        for word, label, guess in zip(words, labels.tolist(), found.tolist(), strict=True):
-            if label != guess:
-                mistakes.setdefault((label, guess), []).append(word)
-    print("\nthe most frequent mistakes:")
-    runs.print_table(
-        ("truth", "answer", "times", "such as"),
-        [
-            (held_out.classes[label], held_out.classes[guess], f"{len(words)}", ", ".join(words[:3]))
-            for (label, guess), words in sorted(mistakes.items(), key=lambda item: -len(item[1]))[:8]
-        ],
-    )
+    print_accuracies(results)
+    print("\nthe most frequent mistakes (all are in confusions.png):")
+    print_mistakes(guesses, held_out)
     print("\na sentence:\n  " + _shown(held_out.words[0], guesses[0]))
     print(f'\nsaved: {folder}\ntry:   python -m seqjax predict {folder} "Bugün hava çok güzel."')

@@ -120,7 +120,7 @@ def test_spelling_folds_words_and_keeps_letters():
     spelling = learn_spelling([["Irmak", "ırmak", "İki"]], min_count=2, reach=4)
     assert folded("İIiı") == "iıiı"
     assert spelling.words.symbols == ("ırmak",)
-    first, second = spelling.encode(["IRMAK", "İki"])
+    first, second = spelling.encode([["IRMAK", "İki"]])[0]
     assert first[0] == 4
     assert second[0] == data.Vocabulary.unknown
     letters = spelling.characters
