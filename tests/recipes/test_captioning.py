@@ -151,7 +151,7 @@ def test_mistakes_are_told_in_a_line(tmp_path, arguments, fragment, capsys, monk
 
 
 def test_what_is_no_picture_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nowhere.png, which is not there"):
+    with pytest.raises(FileNotFoundError, match="which is not there"):
         read_image(str(tmp_path / "nowhere.png"), 4)
     with pytest.raises(ValueError, match="no picture that can be read"):
         read_image(__file__, 4)
