@@ -3,10 +3,10 @@
     python benchmarks/parallel_in_time.py [--quick] [--only forward T=1000] [--device gpu] [--output FILE]
 
 A GRU with new params (which forgets, so that few iterations suffice), and one whose recurrent kernel is
-scaled (which forgets slowly). Newton's method in its four forms takes turns with the fastest of the loops over
-steps, and its answers are compared with theirs before anything is timed. Below each line stands what each
-form took, and in how many iterations; a form that did not converge ran the loop as well, and its time is
-that of both.
+scaled (which forgets slowly). Newton's method in its four forms takes turns with the loops over steps, and
+their answers are compared before anything is timed; the ratio is that of the fastest of each. Below each line
+stands what each form took, and in how many iterations; a form that did not converge ran the loop as well, and
+its time is that of both.
 """
 
 from __future__ import annotations
