@@ -3,7 +3,7 @@
 A recurrent network reads the plays and poems as one stream, cut into rows side by side, and predicts each
 next character; its carry goes on from chunk to chunk, and each text begins from the learned initial carry.
 What is reported is bits per character on the last tenth of each text, beside n-gram models that learned from
-the same characters. Takes about nine minutes on two cores.
+the same characters. Takes seven to ten minutes on two cores.
 """
 
 from __future__ import annotations
