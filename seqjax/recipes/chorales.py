@@ -2,7 +2,7 @@
 
 A recurrent network reads which notes sound, sixteenth by sixteenth, and gives each note a probability to
 sound next. It learns from every piece in keys drawn anew each epoch. What is reported are nats a step on
-pieces whose melodies it has not seen, beside notes that are counted. Takes three to five minutes on two cores.
+pieces whose melodies it has not seen, beside counted notes. Takes three to five minutes on two cores.
 """
 
 from __future__ import annotations
