@@ -31,7 +31,7 @@ def draw_attention(path: Path, maps: Sequence[AttentionMap], columns: int = 2) -
     Args:
       path: the picture to write.
       maps: what to draw.
-      columns: maps beside each other.
+      columns: maps beside each other, at most.
 
     Raises:
       ImportError: if matplotlib is not installed; the message names the extra.
@@ -43,6 +43,7 @@ def draw_attention(path: Path, maps: Sequence[AttentionMap], columns: int = 2) -
       >>> file.read_bytes()[1:4]
       b'PNG'
     """
+    columns = min(columns, len(maps))
     rows = -(-len(maps) // columns)
     cell = 0.24  # inches, so that labels of a usual size do not touch
     width = cell * max(len(each.read) for each in maps) + 1.2

@@ -234,9 +234,9 @@ def summary(task: Task, params: Params) -> str:
 
     Example:
       >>> task = network(EncoderDecoderOptions(hidden_size=4, embedding_size=3), 20, 30)
-      >>> print(summary(task, jax.eval_shape(lambda key: task.init(key, 1), jax.random.key(0))))
-      layer ... type ...
-      params.encoder[0] ... EmbedParams ...
+      >>> table = summary(task, jax.eval_shape(lambda key: task.init(key, 1), jax.random.key(0)))
+      >>> table.splitlines()[2].split()[:3]
+      ['params', 'EncoderDecoderParams', 'bridge[0].cell']
     """
     decoder = task.network
     whole = decoder._replace(initial_carry=lambda params: decoder.initial_carry(params.decoder.network))

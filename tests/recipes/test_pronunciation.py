@@ -49,6 +49,7 @@ def run(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_rule_that_needs_the_next_letter_is_learned_and_reported_beside_baselines(run):
     results = json.loads((run / "run.json").read_text())["results"]
     assert results["network: symbols"] < 0.05
@@ -58,6 +59,7 @@ def test_a_rule_that_needs_the_next_letter_is_learned_and_reported_beside_baseli
     assert all(f"![{name}]({name}.png)" in report for name in ("attention", "curve"))
 
 
+@pytest.mark.slow
 def test_predict_answers_with_the_saved_weights(run, capsys):
     assert main(["predict", str(run), "CHECA", "tcaet"]) == 0
     words = [line.split("  ") for line in capsys.readouterr().out.splitlines()]
@@ -66,6 +68,7 @@ def test_predict_answers_with_the_saved_weights(run, capsys):
     assert all(0 < float(probability) <= 1 for *_, probability in words)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", ["", "naïve", "two words"])
 def test_a_word_of_other_characters_is_refused(run, word, capsys):
     assert main(["predict", str(run), "tact", word]) == 2
@@ -78,6 +81,7 @@ def test_a_width_without_a_search_is_told_before_training(monkeypatch, tmp_path,
     assert "beam_width is 0" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_that_cannot_translate_says_what_it_can(run, capsys):
     assert main(["translate", str(run), "tact"]) == 2
     assert "nothing to translate with: try predict" in capsys.readouterr().err

@@ -47,6 +47,7 @@ def run(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_words_in_another_order_are_learned_and_reported_beside_baselines(run):
     results = json.loads((run / "run.json").read_text())["results"]
     assert results["network: bleu"] > 90 > results["of the nearest sentence: bleu"]
@@ -56,6 +57,7 @@ def test_words_in_another_order_are_learned_and_reported_beside_baselines(run):
     assert "loses" not in report
 
 
+@pytest.mark.slow
 def test_translate_answers_with_the_saved_weights(run, capsys):
     assert main(["translate", str(run), "red old cold light"]) == 0
     assert capsys.readouterr().out == "luce freddo vecchio rosso\n"
