@@ -24,7 +24,7 @@ smoothers = harness.peer("statsmodels.tsa.statespace.kalman_smoother", "pip inst
 TARGETS = {"dynamax": 3.0, "statsmodels": 1.0}
 """How many times as fast as a peer we mean to be."""
 REASONS = {
-    "one large": "a mean of more than 8 states takes four or five small programs a step, each of which XLA "
+    "one large": "a mean of more than 8 states takes about seven small programs a step, each of which XLA "
     "starts anew, and results go to fresh memory, where statsmodels uses its arrays again",
     "one small": "most of the time goes into starting programs and taking fresh memory for results",
     "many large": "results are mostly covariances, of which each row has a copy: writing them to fresh "
