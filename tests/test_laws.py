@@ -9,7 +9,9 @@ import seqjax as sj
 from tests import laws
 from tests.registry import CELLS, RELATIVES
 
-NAMES = sorted(CELLS)
+# Each structure, and each thing that a gate may do; the laws over the other cells are slow tests.
+CORE = ("elman_tanh", "gru", "lru", "lstm_everything", "mamba2", "smoother", "unstructured")
+NAMES = [name if name in CORE else pytest.param(name, marks=pytest.mark.slow) for name in sorted(CELLS)]
 
 
 def methods_for(cell):
@@ -50,6 +52,7 @@ def test_cell(name):
             raise
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RELATIVES)
 def test_relative(name):
     """The laws that speak of what a structure is given; the others hold by the structure."""
@@ -58,6 +61,7 @@ def test_relative(name):
     laws.output_size_is_true(RELATIVES[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RELATIVES)
 def test_relatives_are_scan_in_double_precision(name, x64):
     laws.backends_are_scan(
@@ -78,11 +82,7 @@ def test_backends_are_scan_in_double_precision(name, x64):
 
 # By default one cell of which nothing is known, and one with complex numbers in its carry.
 @pytest.mark.parametrize(
-    "name",
-    [
-        name if name in ("lru", "unstructured") else pytest.param(name, marks=pytest.mark.slow)
-        for name in NAMES
-    ],
+    "name", ["lru", "unstructured", *(pytest.param(name, marks=pytest.mark.slow) for name in ("gru", "lstm"))]
 )
 def test_newton_is_scan_in_double_precision(name, x64):
     laws.backends_are_scan(CELLS[name], ["newton"], 1e-10, lengths=laws.LENGTHS, resets=laws.RESETS)
@@ -90,7 +90,7 @@ def test_newton_is_scan_in_double_precision(name, x64):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", [name for name in laws.METHODS if name.startswith("newton_")])
-@pytest.mark.parametrize("name", ["lstm_everything", "gru", "lru"])
+@pytest.mark.parametrize("name", ["gru", "lru"])
 def test_newton_in_every_form_is_scan_in_double_precision(name, method, x64):
     laws.backends_are_scan(
         CELLS[name], [laws.METHODS[method]], 1e-9, lengths=laws.LENGTHS, resets=laws.RESETS, reverse=True
