@@ -12,18 +12,12 @@ from seqjax.cells import LSTMCarry
 
 CELLS = {
     "elman_tanh": sj.elman(4),
-    "elman_sigmoid": sj.elman(4, jax.nn.sigmoid),
-    "elman_relu": sj.elman(4, jax.nn.relu),
     "elman_context": sj.elman(4, context_size=2),
     "elman_zeros": sj.elman(4, initial_carry="zeros"),
     "irnn": sj.irnn(4),
     "jordan": sj.jordan(4, 2),
     "lstm": sj.lstm(4),
-    "lstm_1997": sj.lstm(4, forget_gate=False),
-    "lstm_coupled": sj.lstm(4, coupled=True),
     "lstm_peepholes": sj.lstm(4, peepholes=True),
-    "lstm_projection": sj.lstm(4, projection_size=2),
-    "lstm_norm": sj.lstm(4, layer_norm=True),
     "lstm_everything": sj.lstm(
         4, peepholes=True, projection_size=2, layer_norm=True, output_activation=jax.nn.softplus
     ),
@@ -34,6 +28,12 @@ CELLS = {
     "mamba2": sj.mamba2(4, num_heads=2, state_size=3),
 }
 RELATIVES = {
+    "elman_sigmoid": sj.elman(4, jax.nn.sigmoid),
+    "elman_relu": sj.elman(4, jax.nn.relu),
+    "lstm_1997": sj.lstm(4, forget_gate=False),
+    "lstm_coupled": sj.lstm(4, coupled=True),
+    "lstm_projection": sj.lstm(4, projection_size=2),
+    "lstm_norm": sj.lstm(4, layer_norm=True),
     "s5": sj.s5(4, state_size=2),
     "min_gru": sj.min_gru(4),
     "min_lstm": sj.min_lstm(4),
@@ -88,7 +88,7 @@ def unstructured(hidden_size):
     return cell._replace(structure=None)
 
 
-CELLS["update_gate_rnn"] = update_gate_rnn(4)
+RELATIVES["update_gate_rnn"] = update_gate_rnn(4)
 CELLS["smoother"] = smoother(INPUT_SIZE)
 CELLS["unstructured"] = unstructured(4)
 

@@ -52,11 +52,16 @@ def draw_attention(path: Path, maps: Sequence[AttentionMap], columns: int = 2) -
     for axes, each in zip(panels, maps, strict=False):
         # Zero is white and one is black, in every map, so that they can be compared.
         axes.imshow(each.weights, cmap="Greys", vmin=0, vmax=1, aspect="equal")
-        axes.set_xticks(range(len(each.read)), each.read, rotation=90)
-        axes.set_yticks(range(len(each.written)), each.written)
+        axes.set_xticks(range(len(each.read)), [_printable(label) for label in each.read], rotation=90)
+        axes.set_yticks(range(len(each.written)), [_printable(label) for label in each.written])
         axes.xaxis.tick_top()
         axes.tick_params(length=0, labelsize="small")
         axes.spines[:].set_visible(True)
     for axes in panels[len(maps) :]:
         axes.remove()
     pictures.save(figure, path)
+
+
+def _printable(label: str) -> str:
+    """A network that has learned little may write control characters, which no font has."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in label)

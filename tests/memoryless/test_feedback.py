@@ -138,6 +138,7 @@ def plant(us):
     return np.array(ys, np.float32)
 
 
+@pytest.mark.slow
 def test_narx_learns_a_system_and_simulates_it(key):
     """A hundred steps by its own outputs. Training in closed loop makes up for noise of the measurements."""
     make = functools.partial(memoryless.narx, 1, 1, (12,), 1)

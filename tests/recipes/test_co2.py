@@ -10,6 +10,7 @@ from seqjax.recipes import co2, runs
 from seqjax.statespace import lds
 
 
+@pytest.mark.slow
 def test_a_run_prints_its_table_and_loads_back(tmp_path, capsys):
     """Without a step of learning, the variances of the start: what takes time is compiling the gradient."""
     options = ["--harmonics", "1", "--steps", "0", "--years-held-out", "2"]

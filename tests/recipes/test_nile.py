@@ -10,6 +10,7 @@ from seqjax.recipes import nile, runs
 from seqjax.statespace import lds
 
 
+@pytest.mark.slow
 def test_variances_are_the_published_ones_and_the_run_loads_back(tmp_path, capsys):
     assert main(["train", "nile", "--horizon", "2", "--run-dir", str(tmp_path / "run")]) == 0
     printed = capsys.readouterr().out

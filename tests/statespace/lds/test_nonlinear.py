@@ -198,6 +198,7 @@ def in_the_textbook(method, functions, ys, problem):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [extended, unscented])
 def test_a_nonlinear_system_is_filtered_as_in_the_textbook(method, x64):
     """Values, and the gradient along a direction, by differences of the textbook's values."""
