@@ -284,3 +284,14 @@ def output_size_is_true(cell):
     shapes = jax.eval_shape(cell.step, params, carry, xs[0])
     assert shapes[1].shape == (BATCH, cell.output_size)
     assert jax.tree.map(lambda leaf: leaf.shape, shapes[0]) == jax.tree.map(lambda leaf: leaf.shape, carry)
+
+
+def follows_the_equations(cell, reference):
+    """One sequence is what a loop over the formulas in numpy gives."""
+    params, xs, carry = example(cell, batch_shape=())
+    got = sj.unroll(cell, params, xs, carry=carry)
+    ys = []
+    for x in xs:
+        carry, y = reference(params, carry, x)
+        ys.append(y)
+    check(got, (carry, np.stack(ys)), 1e-12)
