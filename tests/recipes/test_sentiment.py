@@ -158,3 +158,10 @@ def test_weights_cut_off_are_refused(run, tmp_path, capsys):
     (tmp_path / "weights.safetensors").write_bytes((run / "weights.safetensors").read_bytes()[:-7])
     assert main(["predict", str(tmp_path), "text"]) == 2
     assert "not a whole safetensors file" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.network
+def test_the_real_tweets_train_for_a_few_steps(tmp_path, capsys):
+    assert main(["train", "sentiment", *SMALL, "--steps", "3", "--run-dir", str(tmp_path / "run")]) == 0
+    assert "839 held-out texts" in capsys.readouterr().out
