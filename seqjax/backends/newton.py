@@ -16,6 +16,7 @@ from seqjax.backends.scan import scan
 from seqjax.cell import Cell
 from seqjax.checks import check_size, shown
 from seqjax.ops.recurrence_forms import steps_before
+from seqjax.ops.rows import Rows
 from seqjax.types import Array, Carry, Params, PyTree
 
 JACOBIANS = ("full", "diagonal")
@@ -179,7 +180,7 @@ def solve(
     _check_options(jacobian, damping, max_iterations, otherwise)
     features = jax.tree.leaves(xs)[0]
     num_steps, batch_shape = features.shape[0], features.shape[1:-1]
-    rows = _Rows.of(carry, len(batch_shape))
+    rows = Rows.of(carry, len(batch_shape))
     start = rows.flat(carry)
     if not num_steps:
         nothing = jnp.zeros(batch_shape, start.dtype)
@@ -222,48 +223,11 @@ def _checked_guess(guess: Carry, carry: Carry, num_steps: int) -> Carry:
     return jax.tree.map(lambda leaf, like: jnp.asarray(leaf, like.dtype), guess, carry)
 
 
-class _Rows(NamedTuple):
-    """How a carry becomes one real vector a row: its leaves one after the other, imaginary parts apart."""
-
-    structure: Any
-    leaves: tuple[tuple[tuple[int, ...], np.dtype], ...]
-
-    @classmethod
-    def of(cls, carry: Carry, num_batch_axes: int) -> _Rows:
-        leaves, structure = jax.tree.flatten(carry)
-        return cls(structure, tuple((leaf.shape[num_batch_axes:], np.dtype(leaf.dtype)) for leaf in leaves))
-
-    def flat(self, carry: Carry) -> Array:
-        """Leaves `[*L, ...]` to `[*L, N]`, for any leading axes."""
-        parts = []
-        for leaf, (shape, dtype) in zip(jax.tree.leaves(carry), self.leaves, strict=True):
-            vector = leaf.reshape(*leaf.shape[: leaf.ndim - len(shape)], math.prod(shape))
-            is_complex = jnp.issubdtype(dtype, jnp.complexfloating)
-            parts += [jnp.real(vector), jnp.imag(vector)] if is_complex else [vector]
-        return jnp.concatenate(parts, -1)
-
-    def tree(self, flat: Array) -> Carry:
-        """The way back."""
-        leaves, place = [], 0
-
-        def take(shape: tuple[int, ...]) -> Array:
-            nonlocal place
-            place += math.prod(shape)
-            return flat[..., place - math.prod(shape) : place].reshape(*flat.shape[:-1], *shape)
-
-        for shape, dtype in self.leaves:
-            leaf = take(shape)
-            if jnp.issubdtype(dtype, jnp.complexfloating):
-                leaf = jax.lax.complex(leaf, take(shape))
-            leaves.append(leaf.astype(dtype))
-        return jax.tree.unflatten(self.structure, leaves)
-
-
 class _Plan(NamedTuple):
     """What is known before any number is."""
 
     cell: Cell
-    rows: _Rows
+    rows: Rows
     search: Search
     otherwise: str
 
