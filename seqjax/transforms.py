@@ -1,4 +1,4 @@
-"""Cells made from cells: padding, resets, zoneout and recurrent dropout, rewritten into the structure.
+"""Cells made from cells: padding, resets, noise, shifts and a cut, rewritten into the structure.
 
 A transformed cell reads a pair, the input of the cell it was made from and what the transformation needs at
 that step. Because the structure is rewritten and the step derived from it again, every backend runs the
@@ -267,6 +267,115 @@ def recurrent_dropout(cell: Cell) -> Cell:
         feedback=lambda gate_params, x_part, h: x_part[1] * inner.feedback(gate_params, x_part[0], h),
     )
     return restructured(cell, structure)
+
+
+def shifted(cell: Cell) -> Cell:
+    """A cell to whose carry something is added at each step, before the output is read.
+
+    Equation: `carry' = step(carry) + shift`. The derivative of a loss with respect to a shift of zero is its
+    derivative with respect to the carry after that step. Of a cell without structure the output cannot be
+    told from the step: it is read before.
+
+    Args:
+      cell: any cell.
+
+    Returns:
+      A cell that reads `(x, shift)`, `shift` with the structure of the carry, leaves `[*B, ...]`.
+
+    Raises:
+      TypeError: if `cell` is no cell.
+
+    Example:
+      >>> import seqjax as sj
+      >>> inner = sj.gru(2)
+      >>> params, x = inner.init(jax.random.key(0), 3), jnp.ones((1, 3))
+      >>> before = inner.initial_carry(params, (1,))
+      >>> moved = shifted(inner).step(params, before, (x, jnp.ones((1, 2))))[1]
+      >>> bool(jnp.allclose(moved, inner.step(params, before, x)[1] + 1))
+      True
+    """
+    check_cell(cell)
+    if isinstance(cell.structure, Gated):
+        return restructured(cell, _shifted_gated(cell.structure))
+    if isinstance(cell.structure, Affine):
+        return restructured(cell, _shifted_affine(cell.structure))
+    attention = cell.structure
+
+    def step(params: Params, carry: Carry, x: tuple[Any, Carry]) -> tuple[Carry, Any]:
+        if attention is None:
+            carry, y = cell.step(params, carry, x[0])
+            return _add(carry, x[1]), y
+        # What is added need not be an outer product, which is all that entries can write.
+        entries = attention.entries(params, x[0])
+        carry = _add(ops.attention_step(carry, entries)[0], x[1])
+        read = ops.Read(jnp.sum(entries.query[..., None] * carry.matrix, -2), carry.log_scale)
+        return carry, attention.readout(params, read, x[0])
+
+    return cell._replace(step=step, structure=None)
+
+
+def _shifted_gated(inner: Gated) -> Gated:
+    def gate(gate_params: PyTree, x_part: Any, h_part: Array, carry: Carry) -> Carry:
+        return _add(inner.gate(gate_params, x_part[0], h_part, carry), x_part[1])
+
+    return _paired(inner, gate=gate)
+
+
+def _shifted_affine(inner: Affine) -> Affine:
+    def coefficients(params: Params, x: tuple[Any, Carry]) -> tuple[Carry, Carry]:
+        decay, update = inner.coefficients(params, x[0])
+        return decay, _add(update, x[1])
+
+    return Affine(coefficients, lambda params, carry, x: inner.readout(params, carry, x[0]))
+
+
+def _add(tree: PyTree, shift: PyTree) -> PyTree:
+    return jax.tree.map(lambda leaf, more: leaf + more, tree, shift)
+
+
+def cut_feedback(cell: Cell) -> Cell:
+    """A cell whose gradient does not flow through the hidden vector that is fed back into its gates.
+
+    Equation: `h_part = stop_gradient(h) U`; values stay as they are. What is left is the way along the carry
+    itself, such as an LSTM's memory, times its forget gates: the truncated gradient of Hochreiter &
+    Schmidhuber (1997, appendix A.1), and what eligibility propagation follows (Bellec et al., 2020).
+
+    Args:
+      cell: a cell with a structure. One that is affine or linear in its carry feeds nothing back, and is
+        returned as it is.
+
+    Returns:
+      A cell with the same params, carry and values.
+
+    Raises:
+      ValueError: if nothing is known of the cell but its step.
+      TypeError: if `cell` is no cell.
+
+    Example:
+      >>> import seqjax as sj
+      >>> cell = cut_feedback(sj.elman(2))  # an Elman network has no other way
+      >>> params = cell.init(jax.random.key(0), 3)
+      >>> slope = jax.grad(lambda h: cell.step(params, h, jnp.ones(3))[1].sum())(jnp.ones(2))
+      >>> slope.tolist()
+      [0.0, 0.0]
+    """
+    check_cell(cell)
+    if cell.structure is None:
+        raise ValueError(
+            "cell has no structure, so that its way through the recurrent kernel cannot be told from the way "
+            "along its carry: build it with seqjax.gated_cell."
+        )
+    if not isinstance(cell.structure, Gated):
+        return cell
+    inner = cell.structure
+    return restructured(
+        cell,
+        inner._replace(
+            feedback=lambda gate_params, x_part, h: inner.feedback(
+                gate_params, x_part, jax.lax.stop_gradient(h)
+            )
+        ),
+    )
 
 
 def _paired(inner: Gated, **changes: Callable) -> Gated:

@@ -17,6 +17,7 @@ Axes are named by one letter each, here and in every docstring of the library:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import jax
@@ -53,3 +54,31 @@ class Batch:
     target_lengths: Any = None
     resets: Any = None
     weights: Any = None
+
+
+@struct.dataclass
+class Shifted:
+    """Params of a cell together with shifts that `unroll` adds to what the cell makes of them.
+
+    They travel inside the params of a whole network, so that a loss can be differentiated with respect to
+    what happens within it (`seqjax.diagnostics.gradient_flow`). Elsewhere they are read like the params.
+
+    Attributes:
+      params: the params of a cell.
+      carries: what is added to the carry, leaves `[T, *B, ...]`; `None` for nothing.
+      outputs: what is added to the outputs, `[T, *B, H]`; `None` for nothing.
+      seen: `(num_steps, carry, ys) -> None`, called with what an unroll gives, where shapes are sought.
+    """
+
+    params: Params
+    carries: Carry | None = None
+    outputs: Any = None
+    seen: Callable[[int, Carry, Any], None] | None = struct.field(pytree_node=False, default=None)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.params, name)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self.params[place]

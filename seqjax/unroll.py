@@ -14,8 +14,8 @@ from seqjax import ops
 from seqjax.backends import BACKENDS, associative, chunkwise, fused, scan
 from seqjax.cell import Affine, Cell, Gated, LinearAttention, check_cell
 from seqjax.checks import as_array, check_flag, shown
-from seqjax.transforms import masked, resettable
-from seqjax.types import Array, Carry, Params, PyTree
+from seqjax.transforms import masked, resettable, shifted
+from seqjax.types import Array, Carry, Params, PyTree, Shifted
 
 Backend = Callable[[Cell, Params, Carry, Any], tuple[Carry, Any]]
 
@@ -69,7 +69,10 @@ def unroll(
     """
     check_cell(cell)
     check_flag("reverse", reverse)
-    backend = _backend(cell, method)
+    shifts = params if isinstance(params, Shifted) else None
+    params = params if shifts is None else shifts.params
+    is_moved = shifts is not None and shifts.carries is not None
+    backend = _backend(shifted(cell) if is_moved else cell, method)
     xs = checked_xs(xs)
     num_steps, batch_shape = sequence_shape(xs)
     _check_params(cell, params, xs)
@@ -79,7 +82,12 @@ def unroll(
         resets = checked_resets(resets, num_steps, batch_shape)
     if lengths is not None:
         lengths = checked_lengths(lengths, num_steps, batch_shape)
-    return _run(cell, backend, bool(reverse), params, carry, xs, lengths, resets)
+    if shifts is None:
+        return _run(cell, backend, bool(reverse), params, carry, xs, lengths, resets, None)
+    carry, ys = _run(cell, backend, bool(reverse), params, carry, xs, lengths, resets, shifts.carries)
+    if shifts.seen is not None:
+        shifts.seen(num_steps, carry, ys)
+    return carry, ys if shifts.outputs is None else jax.tree.map(jnp.add, ys, shifts.outputs)
 
 
 # Compiled once for a cell, a backend and shapes, so that a call outside of any jit compiles nothing again.
@@ -93,11 +101,14 @@ def _run(
     xs: PyTree,
     lengths: Array | None,
     resets: Array | None,
+    shift: Carry | None,
 ) -> tuple[Carry, Any]:
-    """Lengths and resets rewritten into the cell, which the backend then runs."""
+    """Shifts, lengths and resets rewritten into the cell, which the backend then runs."""
     num_steps, batch_shape = sequence_shape(xs)
     if carry is None:
         carry = jax.tree.map(_accumulated, cell.initial_carry(params, batch_shape))
+    if shift is not None:
+        cell, xs = shifted(cell), (xs, shift)
     if resets is not None:
         cell, xs = resettable(cell), (xs, ops.boundaries_backward(resets, lengths) if reverse else resets)
     if lengths is not None:
