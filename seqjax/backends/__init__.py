@@ -6,6 +6,7 @@ from seqjax.backends.chunkwise import chunkwise
 from seqjax.backends.fused import fused
 from seqjax.backends.newton import newton
 from seqjax.backends.scan import scan
+from seqjax.backends.sharded import sharded
 
 BACKENDS = {
     "scan": scan,
@@ -17,4 +18,4 @@ BACKENDS = {
 }
 """Backends by the name that `unroll(method=...)` takes."""
 
-__all__ = ["BACKENDS", "associative", "checkpointed", "chunkwise", "fused", "newton", "scan"]
+__all__ = ["BACKENDS", "associative", "checkpointed", "chunkwise", "fused", "newton", "scan", "sharded"]

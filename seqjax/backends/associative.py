@@ -47,13 +47,7 @@ def associative(
       >>> ys.shape
       (5, 4, 2)
     """
-    if not isinstance(cell.structure, Affine):
-        kind = "no structure" if cell.structure is None else f"structure {type(cell.structure).__name__}"
-        raise ValueError(
-            f"cell has {kind}, but method 'associative' runs Affine cells: use method='auto', which takes "
-            f"what the cell can do."
-        )
-    all_at_once = partial(_all_at_once, cell.structure, method)
+    all_at_once = partial(_all_at_once, affine_structure(cell, "associative"), method)
     if method != "auto":
         return all_at_once(params, carry, xs)
     return jax.lax.platform_dependent(params, carry, xs, cpu=partial(scan, cell), default=all_at_once)
@@ -65,3 +59,31 @@ def _all_at_once(structure: Affine, method: str, params: Params, carry: Carry, x
     carries = jax.tree.map(run, decay, update, carry)
     last = jax.tree.map(lambda leaf, before: leaf[-1] if leaf.shape[0] else before, carries, carry)
     return last, structure.readout(params, carries, xs)
+
+
+def affine_structure(cell: Cell, method: str) -> Affine:
+    """The structure of a cell that must be affine.
+
+    Args:
+      cell: any cell.
+      method: the backend that asks, for the error.
+
+    Returns:
+      Its structure.
+
+    Raises:
+      ValueError: if the cell has another structure, or none.
+
+    Example:
+      >>> import seqjax as sj
+      >>> affine_structure(sj.gru(2), "associative")
+      Traceback (most recent call last):
+      ValueError: cell has structure Gated, but method 'associative' runs Affine cells: use method='auto', ...
+    """
+    if isinstance(cell.structure, Affine):
+        return cell.structure
+    kind = "no structure" if cell.structure is None else f"structure {type(cell.structure).__name__}"
+    raise ValueError(
+        f"cell has {kind}, but method {method!r} runs Affine cells: use method='auto', which takes "
+        f"what the cell can do."
+    )

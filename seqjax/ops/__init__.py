@@ -23,6 +23,7 @@ from seqjax.ops.ragged import (
     select,
     zero_padding,
 )
+from seqjax.ops.sharded_scan import sharded_prefix_scan
 from seqjax.ops.summation import compensated_sum
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "recurrent_kernel",
     "reverse",
     "select",
+    "sharded_prefix_scan",
     "skip_where",
     "solve_triangular",
     "triangularize",

@@ -20,20 +20,45 @@ The learning rates live in the states, where `inject_hyperparams` keeps them; wh
 was given is not read.
 """
 
+from seqjax.training.checkpoints import (
+    BrokenCheckpoint,
+    Checkpoint,
+    Checkpoints,
+    load_checkpoint,
+    newest_checkpoint,
+    save_checkpoint,
+)
 from seqjax.training.evaluation import make_evaluation
 from seqjax.training.fit import FitResult, fit
+from seqjax.training.history import NonFinite
+from seqjax.training.interruption import Interrupted
+from seqjax.training.precision import in_precision
+from seqjax.training.sharding import by_longest_axis, replicated, shard, shard_batch
 from seqjax.training.state import TrainingState, init_state
 from seqjax.training.step import make_step
 from seqjax.training.weights import load_weights, named_arrays, save_weights
 
 __all__ = [
+    "BrokenCheckpoint",
+    "Checkpoint",
+    "Checkpoints",
     "FitResult",
+    "Interrupted",
+    "NonFinite",
     "TrainingState",
+    "by_longest_axis",
     "fit",
+    "in_precision",
     "init_state",
+    "load_checkpoint",
     "load_weights",
     "make_evaluation",
     "make_step",
     "named_arrays",
+    "newest_checkpoint",
+    "replicated",
+    "save_checkpoint",
     "save_weights",
+    "shard",
+    "shard_batch",
 ]

@@ -1,23 +1,29 @@
-"""A training loop: batches, validation, the best params, a history."""
+"""A training loop: batches, validation, the best params, a history, checkpoints."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import signal
+import warnings
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from seqjax.checks import check_function, check_size, kind_of
-from seqjax.training.history import Log, Row, check_finite, columns
-from seqjax.training.progress import progress_bar
+from seqjax.training import resuming
+from seqjax.training.checkpoints import Checkpoints, Writer, open_writer
+from seqjax.training.history import Log, NonFinite, Place
+from seqjax.training.interruption import Interrupted, Request, interruptions
+from seqjax.training.passes import Batches, Passes
+from seqjax.training.progress import Show, progress_bar
+from seqjax.training.resuming import Standing
+from seqjax.training.selection import Selection, Validate
 from seqjax.training.state import TrainingState, copied
 from seqjax.training.step import Step
-from seqjax.types import Batch, Params
-
-Validate = Callable[[Params], Mapping[str, Any]]
-Batches = Iterable[Batch] | Callable[[int], Iterable[Batch]]
+from seqjax.training.weights import named_arrays
+from seqjax.types import Params
 
 
 class FitResult(NamedTuple):
@@ -51,6 +57,9 @@ def fit(
     metric: str = "loss",
     mode: str = "min",
     patience: int | None = None,
+    target: float | None = None,
+    max_skipped: int = 10,
+    checkpoints: Checkpoints | None = None,
     callback: Callable[[TrainingState, Mapping[str, Any]], None] | None = None,
     log_every: int = 20,
     progress: bool = False,
@@ -61,11 +70,20 @@ def fit(
     usable. Metrics are fetched from the device every `log_every` steps, so that the device never waits for
     Python in between.
 
+    With `checkpoints`, training goes on from the newest whole checkpoint of the folder, if it holds one:
+    params, optimizer, carry, key, the place in the batches, the best params, patience and history are as they
+    were, and on a CPU the end is the same, bit for bit, as that of a training that was never stopped.
+    `steps`, `epochs` and `seconds` count from the very beginning. SIGTERM and SIGINT finish the step, save,
+    and raise `Interrupted`; a second one ends the process at once. A process that is killed loses the steps
+    since its last checkpoint. One of several processes leaves signals as they are.
+
     Args:
       state: as `init_state` or an earlier `fit` returned it.
       step: `(state, batch) -> (state, metrics)`, as `make_step` returns it.
       batches: an iterable that is passed over once an epoch, such as a list; an iterator, which has one pass;
-        or a function from the number of the epoch, from 0, to an iterable.
+        or a function from the number of the epoch, from 0, to an iterable. With `checkpoints`, an iterator
+        must have `state` and `restore`, as `data.Batches` does, and the others must give the same batches
+        each time.
       steps: how many steps to take at most; `None` for no limit.
       epochs: how many passes to take at most; `None` for one, or where `steps` is given, for no limit.
       seconds: stop before the first step that would begin so long after the start; `None` for no limit.
@@ -76,6 +94,10 @@ def fit(
       metric: which of the validation's metrics tells the best params.
       mode: `"min"` or `"max"`, which values of it are better.
       patience: stop after so many validations in a row that are not better than the best; `None` for never.
+      target: stop once the validation's metric is better than this; `None` for never.
+      max_skipped: stop with an error after so many steps in a row that `make_step` skipped, because a loss or
+        a gradient was not finite.
+      checkpoints: where to save the training, and to go on from; `None` for nowhere.
       callback: `(state, metrics)`, called after each step with arrays on the device. The next step reuses the
         memory of the state: copy what is to be kept.
       log_every: after how many steps metrics are fetched, looked at, and shown.
@@ -85,13 +107,20 @@ def fit(
       A `FitResult`.
 
     Raises:
-      FloatingPointError: if a loss, a gradient or the validation's metric is not finite; it names the step.
-        Training goes on for at most `log_every` steps before that is seen.
+      FloatingPointError: if too many steps in a row were skipped: a `NonFinite`, which names the batch and
+        the leaf and holds the last good params; or if the loss of a step that is not `make_step`'s, or the
+        validation's metric, is not finite. Training goes on for at most `log_every` steps before that is
+        seen.
+      Interrupted: if a signal asked training to stop, and there are checkpoints.
+      OSError: if a checkpoint cannot be written, or another training holds the folder.
       ValueError: if an argument is out of range, `batches` is empty or an iterator that would have to be
-        passed over twice, or the validation has no such metric.
+        passed over twice, the validation has no such metric, or the checkpoint is of another training.
       TypeError: if `state` is no state, `batches` cannot be iterated over, or `validate` or `callback` cannot
         be called.
-      ImportError: if `progress` is asked for and the package `rich` is missing.
+      ImportError: if `progress` or `checkpoints` is asked for and the package for it is missing.
+
+    Warns:
+      RuntimeWarning: if steps were skipped.
 
     Example:
       >>> import seqjax as sj, jax.numpy as jnp, optax
@@ -111,118 +140,154 @@ def fit(
     for name, function in {"validate": validate, "callback": callback}.items():
         if function is not None:
             check_function(name, function)
-    passes, epochs = _passes(batches, steps, epochs)
+    passes = Passes(batches, steps, epochs, resumable=checkpoints is not None)
     limits = {"steps": steps, "epochs": epochs, "validate_every": validate_every, "patience": patience}
-    for name, limit in {**limits, "log_every": log_every}.items():
+    for name, limit in {**limits, "log_every": log_every, "max_skipped": max_skipped}.items():
         if limit is not None:
             check_size(name, limit)
     if seconds is not None and not seconds > 0:
         raise ValueError(f"seconds is {seconds}, expected a positive number, or None for no limit.")
-    deadline = np.inf if seconds is None else seconds
-    first = int(np.max(jax.device_get(state.step)))
-    log, selection = Log(first), _Selection(validate, metric, mode, patience)
-    advance, state, done = jax.jit(step, donate_argnums=0), copied(state), 0
-
-    with progress_bar(progress, _total(batches, steps, epochs)) as show:
-        for epoch in itertools.count() if epochs is None else range(epochs):
-            before = done
-            for batch in itertools.islice(passes(epoch), None if steps is None else steps - done):
-                state, metrics = advance(state, batch)
-                done += 1
-                log.add(metrics)
-                if callback is not None:
-                    callback(state, metrics)
-                if done % log_every == 0:
-                    show(done, log.fetch())
-                if validate_every is not None and done % validate_every == 0:
-                    selection.consider(state.params, first + done, log)
-                if selection.stopped or log.seconds >= deadline:
-                    break
-            if validate_every is None and done > before:
-                selection.consider(state.params, first + done, log)
-            if selection.stopped or log.seconds >= deadline or done in (steps, before):
-                break
-        if done == 0:
-            raise ValueError("batches is empty, expected at least one batch.")
-        show(done, log.fetch())
-    return selection.result(state, first + done, log)
+    selection = Selection(validate, metric, mode, patience, target)
+    loop = _Loop(steps, validate_every, log_every, np.inf if seconds is None else seconds, callback)
+    with open_writer(checkpoints) as writer:
+        training = _Training(state, step, passes, selection, checkpoints, writer, max_skipped)
+        try:
+            with progress_bar(progress, passes.total(steps)) as show:
+                loop.run(training, show)
+            return training.result(at_end=checkpoints is not None and checkpoints.at_end)
+        except NonFinite as error:
+            error.params = training.state.params
+            training.save()
+            raise
 
 
-class _Selection:
-    """Validates, and keeps the best params."""
+class _Training:
+    """A training where it stands."""
 
-    def __init__(self, validate: Validate | None, metric: str, mode: str, patience: int | None) -> None:
-        if mode not in ("min", "max"):
-            raise ValueError(f"mode is {mode!r}, expected 'min' or 'max'.")
-        if validate is None and patience is not None:
-            raise ValueError("patience is given, but validate is None: there is nothing to wait for.")
-        self._validate, self._metric, self._patience = validate, metric, patience
-        self._sign = 1 if mode == "min" else -1
-        self._rows: list[Row] = []
-        self._best: tuple[float, Params, int] | None = None
-        self._waited = 0
-        self.stopped = False
+    def __init__(
+        self,
+        state: TrainingState,
+        step: Step,
+        passes: Passes,
+        selection: Selection,
+        settings: Checkpoints | None,
+        writer: Writer | None,
+        max_skipped: int,
+    ) -> None:
+        self.passes, self.selection, self.settings, self.writer = passes, selection, settings, writer
+        self.place, self.done = Place(0, 0), 0
+        found = None if settings is None else resuming.resume(settings, state, step, passes, selection)
+        options: dict[str, Any] = {"max_skipped": max_skipped, "leaf_names": list(named_arrays(state.params))}
+        if found is None:
+            self.state, self.first = copied(state), int(np.max(jax.device_get(state.step)))
+            self.log = Log(self.first, **options)
+        else:
+            (self.state, self.first, self.done, self.place), past = found
+            self.log = Log(self.first + self.done, past=past.columns, seconds=past.seconds, **options)
+            self.log.in_a_row = past.in_a_row
+        self._advance = jax.jit(step, donate_argnums=0)
 
-    def consider(self, params: Params, step: int, log: Log) -> None:
-        """Validates these params, if there is a validation."""
-        if self._validate is None:
+    @property
+    def step(self) -> int:
+        """The number of steps that the state has taken."""
+        return self.first + self.done
+
+    def take(self, batch: Any) -> Mapping[str, Any]:
+        """One step."""
+        self.state, metrics = self._advance(self.state, batch)
+        self.log.add(metrics, self.place)
+        self.done, self.place = self.done + 1, self.place._replace(batch=self.place.batch + 1)
+        return metrics
+
+    def validate(self) -> None:
+        """Validates, and saves what was the best so far."""
+        better = self.selection.consider(self.state.params, self.step, self.log)
+        if better and self.settings is not None and self.settings.keep_best:
+            self.save()
+
+    def save(self) -> None:
+        """Begins a checkpoint."""
+        if self.writer is not None and self.settings is not None:
+            self.log.fetch()
+            standing = Standing(self.state, self.first, self.done, self.place)
+            resuming.save(self.writer, standing, self.log, self.selection, self.passes, self.settings)
+
+    def heed(self, request: Request) -> None:
+        """Saves when it is time to, and stops when that is asked for."""
+        if self.writer is None:
             return
-        log.fetch()  # a loss that is not finite is named before a validation that follows from it
-        metrics = jax.device_get(dict(self._validate(params)))
-        value = self._sign * self._value(metrics, step)
-        row = {name: np.asarray(number) for name, number in metrics.items()}
-        self._rows.append({**row, "step": np.asarray(step), "seconds": np.asarray(log.seconds)})
-        if self._best is None or value < self._best[0]:
-            self._best, self._waited = (value, copied(params), step), 0
+        if request.signal is None:
+            if self.writer.due(self.step):
+                self.save()
             return
-        self._waited += 1
-        self.stopped = self._patience is not None and self._waited >= self._patience
-
-    def _value(self, metrics: Mapping[str, Any], step: int) -> float:
-        if self._metric not in metrics:
-            names = ", ".join(sorted(metrics)) or "none"
-            raise ValueError(f"metric is {self._metric!r}, expected one that validate returns: {names}.")
-        if np.size(metrics[self._metric]) != 1:
-            shape = np.shape(metrics[self._metric])
-            raise ValueError(f"validate returned a {self._metric} of shape {shape}, expected a scalar.")
-        check_finite(metrics, (self._metric,), step)
-        return float(np.reshape(metrics[self._metric], ()))
-
-    def result(self, state: TrainingState, step: int, log: Log) -> FitResult:
-        """The result, after a last validation if the last params had none."""
-        if not self._rows or int(self._rows[-1]["step"]) != step:
-            self.consider(state.params, step, log)
-        _, best, best_step = self._best or (0.0, copied(state.params), step)
-        return FitResult(state, best, best_step, columns(log.rows), columns(self._rows))
-
-
-def _passes(
-    batches: Any, steps: int | None, epochs: int | None
-) -> tuple[Callable[[int], Iterable[Batch]], int | None]:
-    """A function from the epoch to its batches, and the number of epochs."""
-    if steps is None and epochs is None:
-        epochs = 1
-    if callable(batches):
-        return batches, epochs
-    if not isinstance(batches, Iterable):
-        hint = " For one batch, pass [batch]." if isinstance(batches, Batch) else ""
-        raise TypeError(
-            f"batches is a {type(batches).__name__}, expected an iterable of seqjax.Batch, or a function "
-            f"from the epoch to one.{hint}"
+        self.save()
+        self.writer.wait()
+        raise Interrupted(
+            f"stopped by {signal.Signals(request.signal).name} after step {self.step}, which is saved in "
+            f"{self.writer.folder}: started again with the same options, it goes on from there.",
+            request.signal,
         )
-    if isinstance(batches, Iterator):
-        if epochs is not None and epochs > 1:
-            raise ValueError(
-                f"batches is an iterator, which has one pass, but epochs is {epochs}: pass a list, or a "
-                f"function from the epoch to an iterable."
+
+    def result(self, *, at_end: bool) -> FitResult:
+        """The result, after a last validation if the last params had none."""
+        if not self.selection.validated(self.step):
+            self.selection.consider(self.state.params, self.step, self.log)
+        if at_end:
+            self.save()
+        history = self.log.columns()
+        skipped = int(np.sum(history.get("skipped", 0)))
+        if skipped:
+            warnings.warn(
+                f"{skipped} of {np.size(history['skipped'])} steps were skipped, because a loss or a "
+                f"gradient was not finite: history['skipped'] tells which.",
+                RuntimeWarning,
+                stacklevel=3,
             )
-        epochs = 1
-    return lambda epoch: batches, epochs
+        _, best, best_step = self.selection.best or (0.0, copied(self.state.params), self.step)
+        return FitResult(self.state, best, best_step, history, self.selection.columns())
 
 
-def _total(batches: Any, steps: int | None, epochs: int | None) -> int | None:
-    """The number of steps, where it is known beforehand."""
-    known = [] if steps is None else [steps]
-    if epochs is not None and hasattr(batches, "__len__"):
-        known.append(epochs * len(batches))
-    return min(known, default=None)
+class _Loop(NamedTuple):
+    """Epochs, the steps in them, and what ends both."""
+
+    steps: int | None
+    validate_every: int | None
+    log_every: int
+    deadline: float
+    callback: Callable[[TrainingState, Mapping[str, Any]], None] | None
+
+    def run(self, training: _Training, show: Show) -> None:
+        """Takes the steps that are left."""
+        selection, epochs = training.selection, training.passes.epochs
+        over = training.done > 0 and (selection.stopped or training.log.seconds >= self.deadline)
+        with interruptions(training.writer is not None and jax.process_count() == 1) as request:
+            while not (over or training.done == self.steps or training.place.epoch == epochs):
+                over = self._epoch(training, show, request)
+                if training.place.batch == 0:
+                    break  # a pass without batches
+                if self.validate_every is None and not selection.validated(training.step):
+                    training.validate()
+                over = over or selection.stopped
+                # A training that ends within an epoch keeps its place there, for one that goes on from it.
+                if not over and training.done != self.steps:
+                    training.place = Place(training.place.epoch + 1, 0)
+                training.heed(request)
+        if training.done == 0:
+            raise ValueError("batches is empty, expected at least one batch.")
+        show(training.done, training.log.fetch())
+
+    def _epoch(self, training: _Training, show: Show, request: Request) -> bool:
+        """The rest of an epoch; whether training is over."""
+        left = None if self.steps is None else self.steps - training.done
+        for batch in itertools.islice(training.passes.over(*training.place), left):
+            metrics = training.take(batch)
+            if self.callback is not None:
+                self.callback(training.state, metrics)
+            if training.done % self.log_every == 0:
+                show(training.done, training.log.fetch())
+            if self.validate_every is not None and training.done % self.validate_every == 0:
+                training.validate()
+            training.heed(request)
+            if training.selection.stopped or training.log.seconds >= self.deadline:
+                return True
+        return False

@@ -4,55 +4,134 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from seqjax.types import Array
+from seqjax.types import Array, Params
 
 Row = dict[str, np.ndarray]
+
+
+class Place(NamedTuple):
+    """Which batch a step was given.
+
+    Attributes:
+      epoch: the number of the pass, from 0.
+      batch: the number within it, from 0.
+    """
+
+    epoch: int
+    batch: int
+
+
+class NonFinite(FloatingPointError):
+    """So many steps in a row were skipped that training has stopped; the message names batch and leaf.
+
+    Attributes:
+      params: the last good ones, which the skipped steps left as they were.
+    """
+
+    params: Params = None
 
 
 class Log:
     """The metrics of each step, which stay on the device until `fetch`, so that no step waits for another.
 
     Attributes:
-      rows: one a step that was fetched, with the metrics, `step` and `seconds`.
+      steps: the number of steps fetched, those before the log was started included.
+      in_a_row: how many of the last steps were skipped, one number a member for an ensemble.
     """
 
-    def __init__(self, first_step: int) -> None:
-        """Starts the clock; `first_step` is the number of steps taken before."""
-        self.rows: list[Row] = []
-        self._steps = first_step
-        self._waiting: list[Mapping[str, Array]] = []
-        self._start = self._fetched = time.monotonic()
+    def __init__(
+        self,
+        first_step: int,
+        *,
+        max_skipped: int = 10,
+        leaf_names: Sequence[str] = (),
+        past: Mapping[str, np.ndarray] | None = None,
+        seconds: float = 0.0,
+    ) -> None:
+        """Starts the clock.
+
+        Args:
+          first_step: the number of steps taken before.
+          max_skipped: after how many skipped steps in a row to stop.
+          leaf_names: of the params, for errors.
+          past: the columns of an earlier log that this one goes on from.
+          seconds: how long that one took.
+        """
+        self.steps = first_step
+        self.in_a_row: Any = np.zeros((), int)
+        self._max_skipped, self._leaf_names = max_skipped, leaf_names
+        self._parts = [dict(past)] if past else []
+        self._waiting: list[tuple[Mapping[str, Array], Place]] = []
+        self._start = self._fetched = time.monotonic() - seconds
+        self._fetched += seconds
 
     @property
     def seconds(self) -> float:
         """How long ago the log was started."""
         return time.monotonic() - self._start
 
-    def add(self, metrics: Mapping[str, Array]) -> None:
-        """Keeps the metrics of one more step."""
-        self._waiting.append(metrics)
+    def add(self, metrics: Mapping[str, Array], place: Place) -> None:
+        """Keeps the metrics of one more step, and which batch it was given."""
+        self._waiting.append((metrics, place))
 
     def fetch(self) -> Row:
         """Waits for the steps that were added, and returns the last row.
 
         Raises:
-          FloatingPointError: if a loss or a gradient is not finite; the message names the step.
+          NonFinite: if too many steps in a row were skipped.
+          FloatingPointError: if a loss or a gradient is not finite, of a step that does not tell whether it
+            was skipped; the message names the step.
         """
-        fetched = jax.device_get(self._waiting)
-        now = time.monotonic()
+        fetched, self._waiting = self._waiting, []
+        now, rows = time.monotonic(), []
         # When a step ended is known only of the last: the others are spread evenly since the fetch before.
         ends = np.linspace(self._fetched, now, len(fetched) + 1)[1:] - self._start
-        for metrics, seconds in zip(fetched, ends, strict=True):
-            self._steps += 1
-            check_finite(metrics, ("loss", "gradient_norm"), self._steps)
-            self.rows.append({**metrics, "step": np.asarray(self._steps), "seconds": seconds})
-        self._waiting, self._fetched = [], now
-        return self.rows[-1] if self.rows else {}
+        for (metrics, _), seconds in zip(jax.device_get(fetched), ends, strict=True):
+            self.steps += 1
+            rows.append({**metrics, "step": np.asarray(self.steps), "seconds": seconds})
+        if rows:
+            self._parts.append(columns(rows))
+        self._fetched = now
+        if len(self._parts) > 100:  # few large arrays take less memory than many small ones
+            self.columns()
+        for row, (_, place) in zip(rows, fetched, strict=True):
+            self._look(row, place)
+        return {name: column[-1] for name, column in self._parts[-1].items()} if self._parts else {}
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """The metrics of all steps that were fetched, `{name: [steps, ...]}`, with `step` and `seconds`."""
+        if len(self._parts) > 1:
+            names = self._parts[0]
+            self._parts = [{name: np.concatenate([part[name] for part in self._parts]) for name in names}]
+        return dict(self._parts[0]) if self._parts else {}
+
+    def _look(self, metrics: Row, place: Place) -> None:
+        if "skipped" not in metrics:
+            check_finite(metrics, ("loss", "gradient_norm"), int(metrics["step"]))
+            return
+        self.in_a_row = np.where(metrics["skipped"], self.in_a_row + 1, 0)
+        if self.in_a_row.max() < self._max_skipped:
+            return
+        member = np.unravel_index(np.argmax(self.in_a_row), self.in_a_row.shape)
+        loss, norm, leaf = (np.asarray(metrics[name])[member] for name in _TELLING)
+        name = self._leaf_names[leaf] if 0 <= leaf < len(self._leaf_names) else None
+        where = (
+            f"the gradient of {name} is the first that is not finite" if name else "no gradient is to blame"
+        )
+        of = f" of member {', '.join(map(str, member))}" if member else ""
+        raise NonFinite(
+            f"{self._max_skipped} steps in a row{of} were skipped, the last at step {metrics['step']} with "
+            f"batch {place.batch} of epoch {place.epoch}: loss is {loss}, gradient_norm {norm}; {where}. "
+            f"Look for NaN or targets out of range in that batch, lower the learning rate, or clip gradients."
+        )
+
+
+_TELLING = ("loss", "gradient_norm", "nonfinite_leaf")
 
 
 def check_finite(metrics: Mapping[str, Any], names: Sequence[str], step: int) -> None:

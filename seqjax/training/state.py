@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import struct
 
@@ -91,6 +92,26 @@ def copied(tree: PyTree) -> PyTree:
       False
     """
     return jax.tree.map(jnp.copy, tree)
+
+
+def on_host(array: Any) -> np.ndarray:
+    """An array in this process's memory, also one that several processes hold a part of each.
+
+    Args:
+      array: of any kind; where it is spread over processes, all of them must call this.
+
+    Returns:
+      A numpy array, which may share memory.
+
+    Example:
+      >>> on_host(jnp.ones(2)).tolist()
+      [1.0, 1.0]
+    """
+    if getattr(array, "is_fully_addressable", True) or array.is_fully_replicated:
+        return np.asarray(array)
+    from jax.experimental import multihost_utils
+
+    return np.asarray(multihost_utils.process_allgather(array, tiled=True))
 
 
 def check_optimizer(optimizer: Any) -> None:

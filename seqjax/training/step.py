@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from seqjax.checks import check_flag
 from seqjax.tasks import LossAux
 from seqjax.training.state import TrainingState, check_optimizer
-from seqjax.types import Array, Batch, Params
+from seqjax.types import Array, Batch, Carry, Params, PyTree
 
 Loss = Callable[..., tuple[Array, LossAux]]
 """`(params, batch, *, carry=None, key=None) -> (loss, LossAux)`, such as `task.loss`."""
@@ -29,6 +30,10 @@ def make_step(loss: Loss, optimizer: optax.GradientTransformation, *, carry_over
     of a batch), for networks that run forward. Row `b` of a batch must then continue row `b` of the one
     before, or `resets` be true where it does not.
 
+    A step whose loss or gradient is not finite is skipped: params and the optimizer's state stay as they
+    were, and so does the carry where the new one is not finite (zeros, where there was none). It counts as a
+    step all the same, so that the next one has another key. `fit` stops after many of them in a row.
+
     Where `state.carry` is `None`, the batch starts from the initial carry, which is trained through it if it
     is learned. A jitted step therefore compiles twice: without a carry, and with one. To compile once, set
     `state.replace(carry=task.initial_carry(state.params, batch_shape))`, and have the first batch's
@@ -44,7 +49,9 @@ def make_step(loss: Loss, optimizer: optax.GradientTransformation, *, carry_over
 
     Returns:
       `(state, batch) -> (state, metrics)`. Metrics are scalars: `loss`, those of the loss, `gradient_norm`
-      (the global norm, before the optimizer clips), and `count`, the sum of the weights.
+      (the global norm, before the optimizer clips), `count`, the sum of the weights, `skipped`, 1 where
+      nothing was changed, else 0, and `nonfinite_leaf`, the number of the first of the params' leaves whose
+      gradient is not finite, or -1.
 
     Raises:
       TypeError: if `loss` cannot be called, `optimizer` is no optimizer or `carry_over` no boolean.
@@ -58,7 +65,8 @@ def make_step(loss: Loss, optimizer: optax.GradientTransformation, *, carry_over
       >>> step = jax.jit(make_step(task.loss, optimizer))
       >>> state, metrics = step(state, sj.Batch(jnp.ones((7, 5, 2)), jnp.zeros((7, 5), int)))
       >>> sorted(metrics)
-      ['accuracy', 'count', 'cross_entropy', 'gradient_norm', 'loss', 'perplexity']
+      ['accuracy', 'count', 'cross_entropy', 'gradient_norm', 'loss', 'nonfinite_leaf', 'perplexity',
+       'skipped']
     """
     if not callable(loss):
         raise TypeError(f"loss is a {type(loss).__name__}, expected a function such as task.loss.")
@@ -74,15 +82,40 @@ def make_step(loss: Loss, optimizer: optax.GradientTransformation, *, carry_over
             return loss(params, batch, carry=state.carry if carry_over else None, key=key)
 
         (value, aux), gradients = jax.value_and_grad(objective, has_aux=True)(state.params)
+        norm = optax.tree.norm(gradients)
+        taken = jnp.isfinite(value) & jnp.isfinite(norm)
         updates, opt_state = update(gradients, state.opt_state, state.params, value=value)
-        state = TrainingState(
-            params=optax.apply_updates(state.params, updates),
-            opt_state=opt_state,
-            step=state.step + 1,
-            key=state.key,
-            carry=jax.lax.stop_gradient(aux.carry) if carry_over else state.carry,
-        )
+        params = optax.apply_updates(state.params, updates)
+        params, opt_state = _chosen(taken, (params, opt_state), (state.params, state.opt_state))
+        carry = _carried(state.carry, jax.lax.stop_gradient(aux.carry)) if carry_over else state.carry
+        state = TrainingState(params, opt_state, state.step + 1, state.key, carry)
         metrics = {"loss": value, **aux.metrics, **aux.derived(aux.metrics)}
-        return state, metrics | {"gradient_norm": optax.tree.norm(gradients), "count": aux.count}
+        metrics |= {"gradient_norm": norm, "count": aux.count, "skipped": 1 - taken.astype(jnp.int32)}
+        return state, metrics | {"nonfinite_leaf": _first_nonfinite(gradients)}
 
     return step
+
+
+def _chosen(which: Array, new: PyTree, old: PyTree) -> PyTree:
+    return jax.tree.map(lambda a, b: jnp.where(which, a, b), new, old)
+
+
+def _carried(old: Carry, new: Carry) -> Carry:
+    """The new carry, if it can be gone on from."""
+    finite = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(new) if _is_inexact(leaf)]
+    if not finite:
+        return new
+    old = jax.tree.map(jnp.zeros_like, new) if old is None else old
+    return _chosen(jnp.stack(finite).all(), new, old)
+
+
+def _first_nonfinite(gradients: PyTree) -> Array:
+    leaves = jax.tree.leaves(gradients)
+    if not leaves:
+        return jnp.array(-1)
+    nonfinite = jnp.stack([~jnp.isfinite(leaf).all() if _is_inexact(leaf) else False for leaf in leaves])
+    return jnp.where(nonfinite.any(), jnp.argmax(nonfinite), -1)
+
+
+def _is_inexact(leaf: Array) -> bool:
+    return jnp.issubdtype(leaf.dtype, jnp.inexact)

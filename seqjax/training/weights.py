@@ -83,17 +83,7 @@ def load_weights(path: str | os.PathLike, like: Params) -> Params:
       Traceback (most recent call last):
       FileNotFoundError: path is no-such.safetensors, where there is no file: give a file ...
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"path is {path}, where there is no file: give a file that save_weights wrote."
-        )
-    safetensors = _safetensors()
-    try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
-    except safetensors.SafetensorError as error:
-        raise ValueError(f"path is {path}, which is not a whole safetensors file: {error}") from error
+    arrays = read_weights(path)
     expected = named_arrays(like)
     for name in [*(expected.keys() - arrays.keys()), *(arrays.keys() - expected.keys())]:
         problem = "lacks" if name in expected else "has, but params have not,"
@@ -108,6 +98,38 @@ def load_weights(path: str | os.PathLike, like: Params) -> Params:
                 f"{leaf.dtype}{list(leaf.shape)}: it holds a model of other sizes."
             )
     return jax.tree_util.tree_map_with_path(lambda place, leaf: jnp.asarray(arrays[_name(place)]), like)
+
+
+def read_weights(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """Reads the arrays of a safetensors file, whatever they are; none can be larger than the file.
+
+    Args:
+      path: the file.
+
+    Returns:
+      Arrays by name.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      ImportError: if safetensors is not installed; the message names the extra.
+      ValueError: if the file is no safetensors file.
+
+    Example:
+      >>> read_weights("no-such.safetensors")
+      Traceback (most recent call last):
+      FileNotFoundError: path is no-such.safetensors, where there is no file: give a file ...
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"path is {path}, where there is no file: give a file that save_weights wrote."
+        )
+    safetensors = _safetensors()
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"path is {path}, which is not a whole safetensors file: {error}") from error
 
 
 def _name(path: tuple) -> str:
