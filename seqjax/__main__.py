@@ -1,10 +1,11 @@
-"""The command line: `python -m seqjax list | train RECIPE | predict RUN TEXT... | translate | generate`."""
+"""The command line: `python -m seqjax list | train | predict | translate | generate | notebooks`."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 import importlib
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,8 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
       arguments: what follows `python -m seqjax`; `None` for the process's own.
 
     Returns:
-      The exit status: 0, 1 where a file or an archive was the problem, 2 where an argument was, and 130
-      where the user interrupted.
+      The exit status: 0, 1 where a file, an archive or a training was the problem, 2 where an argument was,
+      and 128 and the signal's number where one came, such as 130 where the user interrupted.
 
     Example:
       >>> main(["list"])  # doctest: +ELLIPSIS
@@ -34,10 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         parsed = _parser(arguments).parse_args(arguments)
         return parsed.run(parsed)
-    except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
-        return 130
-    except (ImportError, OSError, RuntimeError, ValueError) as error:
+    except KeyboardInterrupt as error:
+        saved = f"seqjax: {error} Add --resume." if hasattr(error, "signal") else "interrupted"
+        print(f"\n{saved}", file=sys.stderr)
+        return 128 + getattr(error, "signal", signal.SIGINT)
+    except (FloatingPointError, ImportError, OSError, RuntimeError, ValueError) as error:
         if type(error) is ImportError or _is_ours(error):
             print(f"seqjax: {error}", file=sys.stderr)
             return 2 if isinstance(error, ValueError) else 1
@@ -73,6 +75,9 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
             recipe.add_argument(
                 "--run-dir", type=Path, default=Path(folder), help=f"where to save (default: {folder})"
             )
+            recipe.add_argument(
+                "--resume", action="store_true", help="go on with a training that was stopped, if any"
+            )
 
     for name, line in (("predict", "answer with a trained run"), ("translate", "translate with one")):
         answering = commands.add_parser(name, help=line)
@@ -89,6 +94,10 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     generating.add_argument("--top-p", type=float, help="draw from the most probable of this probability")
     generating.add_argument("--seed", type=int, default=0, help="of the draws (default: 0)")
     generating.set_defaults(run=_generate)
+
+    copying = commands.add_parser("notebooks", help="copy the chapters of the course into a folder")
+    copying.add_argument("folder", metavar="FOLDER", type=Path, help="where to, made if it is not there")
+    copying.set_defaults(run=_notebooks)
     return parser
 
 
@@ -121,11 +130,16 @@ def _list(parsed: argparse.Namespace) -> int:
 
 
 def _train(parsed: argparse.Namespace) -> int:
-    from seqjax.recipes.runs import reported
+    from seqjax.recipes.runs import is_to_train, reported
 
     module = _module(parsed.recipe)
     names = [field.name for field in dataclasses.fields(module.Options)]
     options = module.Options(**{name: getattr(parsed, name) for name in names})
+    if not is_to_train(parsed.run_dir, options, resume=parsed.resume):
+        print(
+            f"{parsed.run_dir} holds a finished run with these options: train without --resume to repeat it."
+        )
+        return 0
     with reported(parsed.run_dir, parsed.recipe, RECIPES[parsed.recipe], options):
         module.train(options, parsed.run_dir)
     return 0
@@ -144,6 +158,15 @@ def _generate(parsed: argparse.Namespace) -> int:
     for piece in generate(parsed.run_dir, parsed.prompt, seed=parsed.seed, **given):
         print(piece, end="", flush=True)
     print()
+    return 0
+
+
+def _notebooks(parsed: argparse.Namespace) -> int:
+    from seqjax.recipes.chapters import copy_chapters
+
+    for path in copy_chapters(parsed.folder):
+        print(path)
+    print(f"\ntry:   jupyter lab {parsed.folder}, after pip install jupyterlab")
     return 0
 
 

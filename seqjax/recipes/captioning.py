@@ -121,6 +121,7 @@ def train(options: Options, folder: Path) -> dict[str, float]:
         options,
         lambda params: evaluate(params, unseen),
         metric="cross_entropy",
+        checkpoints=runs.checkpoints(folder, options),
     )
 
     longest = max(len(vocabulary.encode(caption)) for caption in fitted.captions)

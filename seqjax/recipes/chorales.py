@@ -103,6 +103,7 @@ def train(options: Options, folder: Path) -> dict[str, float]:
         steps_per_epoch,
         options,
         lambda params: evaluate(params, unseen),
+        checkpoints=runs.checkpoints(folder, options),
     )
 
     loss = evaluate(fit.best, rolls_in_batches(held_out.pitches, 32).epoch_batches())["loss"]

@@ -110,6 +110,7 @@ def train(options: Options, folder: Path) -> dict[str, float]:
         batches.batches_per_epoch,
         options,
         lambda params: evaluate(params, unseen),
+        checkpoints=runs.checkpoints(folder, options),
     )
 
     shares = classify(task, fit.best, sequences(held_out.images, options.pixels))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +13,7 @@ import numpy as np
 from seqjax import data, decoding, layers, tasks, training
 from seqjax.checks import check_size
 from seqjax.data import Vocabulary
+from seqjax.recipes import runs
 from seqjax.recipes.blocks import block
 from seqjax.recipes.learning import LearningOptions, learn
 from seqjax.recipes.options import option
@@ -115,7 +117,11 @@ def pairs(sources: Tokens, targets: Tokens, batch_size: int, seed: int = 0) -> d
 
 
 def fit(
-    task: Task, fitted: tuple[Tokens, Tokens], validation: tuple[Tokens, Tokens], options: Any
+    task: Task,
+    fitted: tuple[Tokens, Tokens],
+    validation: tuple[Tokens, Tokens],
+    options: Any,
+    folder: Path,
 ) -> tuple[training.FitResult, int]:
     """Prints the model and trains it; the best params are those of the lowest cross-entropy in validation.
 
@@ -124,12 +130,13 @@ def fit(
       fitted: sources and targets to learn from.
       validation: others.
       options: `EncoderDecoderOptions`.
+      folder: the run's folder, for checkpoints.
 
     Returns:
       What training came to, and the steps of an epoch.
 
     Example:
-      >>> fit(task, (sources, targets), (others, theirs), options)  # doctest: +SKIP
+      >>> fit(task, (sources, targets), (others, theirs), options, folder)  # doctest: +SKIP
     """
     batches = pairs(*fitted, options.batch_size, options.seed)
     unseen = list(pairs(*validation, min(256, len(validation[0]))).epoch_batches())
@@ -148,6 +155,7 @@ def fit(
         options,
         lambda params: evaluate(params, unseen),
         metric="cross_entropy",
+        checkpoints=runs.checkpoints(folder, options),
     )
     return result, batches.batches_per_epoch
 

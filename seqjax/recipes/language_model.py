@@ -108,6 +108,7 @@ def train(options: Options, folder: Path) -> dict[str, float]:
         lambda params: evaluate(params, unseen),
         validate_every=-(-steps_per_epoch // 4),
         carry_over=True,
+        checkpoints=runs.checkpoints(folder, options),
     )
 
     loss = evaluate(fit.best, in_rows(held_out, vocabulary, options.chunk_steps))["loss"]

@@ -45,6 +45,8 @@ def learn(
     validate_every: int | None = None,
     weight_decay: float = 0.0,
     carry_over: bool = False,
+    target: float | None = None,
+    checkpoints: training.Checkpoints | None = None,
     progress: bool = True,
 ) -> training.FitResult:
     """Trains with Adam, clipped gradients and a learning rate that rises, then falls to zero along a cosine.
@@ -61,6 +63,8 @@ def learn(
       validate_every: validate after so many steps, and at the end; `None` for the end of each epoch.
       weight_decay: of AdamW (Loshchilov & Hutter, 2019).
       carry_over: whether each batch goes on from the carry after the batch before.
+      target: stop once the validation's metric is better than this; `None` for never.
+      checkpoints: where to save the training and to go on from, as `runs.checkpoints` gives it.
       progress: whether to show a line with rates and the remaining time.
 
     Returns:
@@ -95,6 +99,8 @@ def learn(
         validate_every=validate_every,
         metric=metric,
         mode=mode,
+        target=target,
+        checkpoints=checkpoints,
         progress=progress,
     )
 
@@ -121,7 +127,7 @@ def draw_training(
     panels = []
     for name in names:
         trained = [
-            float(np.mean(fit.history[name][start:end]))
+            float(np.mean(fit.history[name][start:end], where=np.isfinite(fit.history[name][start:end])))
             for start, end in zip([0, *ends[:-1]], ends, strict=True)
         ]
         lines: dict[str, npt.ArrayLike] = {"training": trained, "validation": fit.validation[name]}

@@ -117,7 +117,7 @@ def train(options: Options, folder: Path) -> dict[str, float | int | None]:
     for cell in cells:
         for length in lengths:
             print(f"{cell}, {length} steps")
-            outcomes[cell, length] = solve(options, cell, length)
+            outcomes[cell, length] = solve(options, cell, length, folder)
 
     results: dict[str, float | int | None] = {}
     for length in lengths:
@@ -132,37 +132,31 @@ def train(options: Options, folder: Path) -> dict[str, float | int | None]:
     return results
 
 
-def solve(options: Options, cell: str, length: int) -> Outcome:
+def solve(options: Options, cell: str, length: int, folder: Path) -> Outcome:
     """Trains one network until it has well solved the problem or its steps are spent.
 
     Args:
       options: which problem, and how.
       cell: a name of a cell.
       length: how many steps to remember over.
+      folder: the run's folder, for checkpoints.
 
     Returns:
       An `Outcome`. Held-out rows decide when to stop and which params are the best; the loss is that of other
       rows, drawn once.
 
     Example:
-      >>> solve(Options(task="parity"), "elman", 4).solved  # doctest: +SKIP
+      >>> solve(Options(task="parity"), "elman", 4, Path("runs/parity")).solved  # doctest: +SKIP
       300
     """
     problem, task = PROBLEMS[options.task], network(options, cell)
     level = SOLVED * problem.memoryless(length)
     validation, final = (problem.draw(HELD_OUT, length, seed=(options.seed, part)) for part in (1, 2))
     evaluate = training.make_evaluation(task.loss)
-    looks: list[float] = []
 
     def batches(epoch: int) -> Iterator[Batch]:
-        # No batch ends the training: there is nothing left to learn.
-        for step in range(0 if looks and looks[-1] < ENOUGH * level else LOOK):
+        for step in range(LOOK):
             yield problem.draw(options.batch_size, length, seed=(options.seed, 0, epoch, step))
-
-    def validate(params: Params) -> dict[str, jax.Array]:
-        metrics = evaluate(params, validation)
-        looks.append(float(metrics[problem.metric]))
-        return metrics
 
     key = jax.random.key(options.seed)
     like = jax.eval_shape(lambda key: task.init(key, problem.input_size), key)
@@ -177,8 +171,10 @@ def solve(options: Options, cell: str, length: int) -> Outcome:
             batches,
             LOOK,
             learning,
-            validate,
+            lambda params: evaluate(params, validation),
             metric=problem.metric,
+            target=ENOUGH * level,
+            checkpoints=runs.checkpoints(folder, options, f"{cell}_{length}"),
         )
     except FloatingPointError as error:
         print(f"diverged: {error}")

@@ -83,7 +83,7 @@ def train(options: Options, folder: Path) -> dict[str, float]:
     _describe(dictionary, fitted, validation, held_out)
 
     task = network(options, len(phonemes))
-    fit, steps_per_epoch = encoder_decoders.fit(task, _pairs(fitted), _pairs(validation), options)
+    fit, steps_per_epoch = encoder_decoders.fit(task, _pairs(fitted), _pairs(validation), options, folder)
     draw_training(folder / "curve.png", fit, steps_per_epoch, ("cross_entropy", "accuracy"))
 
     sources = list(map(LETTERS.encode, held_out.words))

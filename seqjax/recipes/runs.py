@@ -8,6 +8,7 @@ import io
 import json
 import os
 import shlex
+import shutil
 import sys
 import textwrap
 import time
@@ -20,11 +21,13 @@ import numpy.typing as npt
 
 from seqjax.recipes import pictures
 from seqjax.recipes.options import read_options
-from seqjax.training import save_weights
+from seqjax.training import Checkpoints, newest_checkpoint, save_weights
 from seqjax.types import Params
 
 FORMAT = "seqjax run"
 VERSION = 1
+CHECKPOINTS = "checkpoints"
+"""The folder inside a run's that is there as long as its training is not finished."""
 
 
 def open_folder(folder: str | os.PathLike) -> Path:
@@ -93,6 +96,64 @@ def save_run(
     unfinished = folder / f".run.json.{os.getpid()}"
     unfinished.write_text(json.dumps(document, indent=2, sort_keys=True), encoding="utf-8")
     os.replace(unfinished, folder / "run.json")
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+
+
+def checkpoints(folder: Path, options: Any, part: str = "") -> Checkpoints:
+    """Where a recipe's training is saved once a minute, and goes on from; says so where it does.
+
+    Args:
+      folder: the run's folder.
+      options: the recipe's dataclass of options; a training with others, but for `minutes`, cannot go on.
+      part: which of several trainings of the run it is, whose end is saved too.
+
+    Returns:
+      What `training.fit` takes.
+
+    Example:
+      >>> @dataclasses.dataclass
+      ... class Options:
+      ...     hidden_size: int = 4
+      ...     minutes: float | None = 3.0
+      >>> dict(checkpoints(Path("no-such-folder"), Options()).notes)
+      {'hidden_size': 4}
+    """
+    place = folder / CHECKPOINTS / part
+    newest = newest_checkpoint(place)
+    if newest is not None:
+        print(f"going on after step {int(newest.name)}, from {newest}\n")
+    notes = {name: value for name, value in dataclasses.asdict(options).items() if name != "minutes"}
+    return Checkpoints(place, notes=notes, at_end=bool(part))
+
+
+def is_to_train(folder: Path, options: Any, *, resume: bool) -> bool:
+    """Whether there is anything to train.
+
+    Args:
+      folder: the run's folder.
+      options: the recipe's dataclass of options.
+      resume: whether an unfinished training is to go on.
+
+    Returns:
+      False where a finished run with these options is to be gone on with.
+
+    Raises:
+      ValueError: if there is an unfinished training which is not to go on.
+
+    Example:
+      >>> is_to_train(Path("no-such-folder"), None, resume=True)
+      True
+    """
+    if any(folder.glob(f"{CHECKPOINTS}/**/manifest.json")):
+        if not resume:
+            raise ValueError(
+                f"run_dir is {folder}, which holds an unfinished training: go on with --resume, or give "
+                f"another folder."
+            )
+        return True
+    if not resume or not (folder / "run.json").is_file():
+        return True
+    return read_run(folder)["options"] != json.loads(json.dumps(dataclasses.asdict(options)))
 
 
 def read_run(folder: str | os.PathLike) -> dict[str, Any]:

@@ -113,6 +113,7 @@ def train(options: Options, folder: Path) -> dict[str, float]:
         batches.epoch_batches,
         steps=num_steps,
         validate=lambda params: jax.tree.map(jnp.mean, evaluate(params, unseen)),
+        checkpoints=runs.checkpoints(folder, options),
         progress=True,
     )
 

@@ -125,6 +125,7 @@ def train(options: Options, folder: Path) -> dict[str, float]:
         lambda params: evaluate(params, unseen),
         metric="accuracy",
         mode="max",
+        checkpoints=runs.checkpoints(folder, options),
     )
 
     guesses = tags(task, fit.best, spelling, held_out.words)

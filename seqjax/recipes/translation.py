@@ -101,7 +101,7 @@ def train(options: Options, folder: Path) -> dict[str, float]:
     task = network(options, len(read), len(written))
     learned, unseen = (_tokens(part, read, written) for part in (fitted, validation))
     print(f"{len(fitted.sources) - len(learned[0])} of {LONGEST} pieces or more are not learned from.\n")
-    fit, steps_per_epoch = encoder_decoders.fit(task, learned, unseen, options)
+    fit, steps_per_epoch = encoder_decoders.fit(task, learned, unseen, options, folder)
     draw_training(folder / "curve.png", fit, steps_per_epoch, ("cross_entropy", "accuracy"))
 
     places = nearest(held_out.sources, learned_from.sources)

@@ -94,6 +94,7 @@ def train(options: Options, folder: Path) -> dict[str, float]:
         batches.batches_per_epoch,
         options,
         lambda params: evaluate(params, unseen),
+        checkpoints=runs.checkpoints(folder, options),
     )
 
     shares = classify(task, fit.best, _scaled(held_out.series, scale))
