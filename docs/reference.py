@@ -1,13 +1,26 @@
 """The reference: a page for each public module, with every public name, none twice and none undocumented."""
 
 import inspect
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
 from sphinx.errors import ExtensionError
 
 import seqjax
-from seqjax import backends, data, decoding, interop, layers, memoryless, ops, tasks, training
+from seqjax import (
+    backends,
+    data,
+    decoding,
+    diagnostics,
+    interop,
+    layers,
+    memoryless,
+    ops,
+    plot,
+    tasks,
+    training,
+)
 from seqjax.data import synthetic
 from seqjax.layers import attention
 from seqjax.memoryless import ar
@@ -29,6 +42,8 @@ PAGES: dict[str, tuple[ModuleType, str]] = {
     "seqjax.tasks": (tasks, "The five shapes of problems."),
     "seqjax.heads": (heads, "From outputs to a loss and a prediction."),
     "seqjax.training": (training, "States, steps, a loop, weights in files."),
+    "seqjax.plot": (plot, "Pictures of what recurrent models do; the gallery shows them."),
+    "seqjax.diagnostics": (diagnostics, "What a recurrent network does, measured."),
     "seqjax.decoding": (decoding, "From a trained task to sequences."),
     "seqjax.interop": (interop, "Weights from and to other frameworks."),
     "seqjax.interop.torch": (interop.torch, "Weights from and to torch."),
@@ -91,5 +106,6 @@ def public_names(module: ModuleType) -> list[str]:
 def _directive(path: str, value: object) -> str:
     if not callable(value):
         # Of a table of names autodoc would print the docstring of `dict`.
-        return f".. data:: {path}\n\n   {', '.join(f'`{entry}`' for entry in value)}"
+        entries = value if isinstance(value, Iterable) else (value,)
+        return f".. data:: {path}\n\n   {', '.join(f'`{entry}`' for entry in entries)}"
     return f".. {'autoclass' if inspect.isclass(value) else 'autofunction'}:: {path}"

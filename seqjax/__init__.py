@@ -1,6 +1,6 @@
 """Sequence models for JAX: cells, layers and filters as pure functions over explicit parameters."""
 
-from seqjax import data, decoding, interop, memoryless, tasks, training
+from seqjax import data, decoding, diagnostics, interop, memoryless, plot, tasks, training
 from seqjax.cell import Affine, Cell, Gated, GatedParams, LinearAttention, gated_cell, step_of
 from seqjax.cells import (
     AffineParams,
@@ -89,6 +89,7 @@ __all__ = [
     "decoding",
     "delay_line",
     "dense",
+    "diagnostics",
     "dropout",
     "elman",
     "embed",
@@ -112,6 +113,7 @@ __all__ = [
     "min_lstm",
     "minimal_gated_unit",
     "mlstm",
+    "plot",
     "qrnn",
     "rg_lru",
     "s5",

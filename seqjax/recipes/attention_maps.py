@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy.typing as npt
 
-from seqjax.recipes import pictures
+from seqjax import plot
+from seqjax.plot.networks import CELL
 
 
 class AttentionMap(NamedTuple):
@@ -45,23 +46,11 @@ def draw_attention(path: Path, maps: Sequence[AttentionMap], columns: int = 2) -
     """
     columns = min(columns, len(maps))
     rows = -(-len(maps) // columns)
-    cell = 0.24  # inches, so that labels of a usual size do not touch
-    width = cell * max(len(each.read) for each in maps) + 1.2
-    height = cell * max(len(each.written) for each in maps) + 1.0
-    figure, panels = pictures.new_figure(rows, columns, (columns * width, rows * height))
+    width = CELL * max(len(each.read) for each in maps) + 1.2
+    height = CELL * max(len(each.written) for each in maps) + 1.0
+    figure, panels = plot.new_figure(rows, columns, (columns * width, rows * height))
     for axes, each in zip(panels, maps, strict=False):
-        # Zero is white and one is black, in every map, so that they can be compared.
-        axes.imshow(each.weights, cmap="Greys", vmin=0, vmax=1, aspect="equal")
-        axes.set_xticks(range(len(each.read)), [_printable(label) for label in each.read], rotation=90)
-        axes.set_yticks(range(len(each.written)), [_printable(label) for label in each.written])
-        axes.xaxis.tick_top()
-        axes.tick_params(length=0, labelsize="small")
-        axes.spines[:].set_visible(True)
+        plot.attention(each.weights, each.written, each.read, axes=axes)
     for axes in panels[len(maps) :]:
         axes.remove()
-    pictures.save(figure, path)
-
-
-def _printable(label: str) -> str:
-    """A network that has learned little may write control characters, which no font has."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in label)
+    plot.save(figure, path)

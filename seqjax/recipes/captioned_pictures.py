@@ -10,9 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from seqjax import data
+from seqjax import data, plot
 from seqjax.data import Captions, Vocabulary
-from seqjax.recipes import pictures
 from seqjax.types import Batch
 
 
@@ -151,7 +150,7 @@ def draw_sheet(path: Path, cells: Sequence[Captioned], columns: int = 6) -> bool
       b'PNG'
     """
     lines = -(-len(cells) // columns)
-    figure, panels = pictures.new_figure(lines, columns, (columns * 1.8, lines * 2.15))
+    figure, panels = plot.new_figure(lines, columns, (columns * 1.8, lines * 2.15))
     font = _font("".join(cell.truth + cell.answer for cell in cells))
     for axes in panels[len(cells) :]:
         axes.set_axis_off()
@@ -164,7 +163,7 @@ def draw_sheet(path: Path, cells: Sequence[Captioned], columns: int = 6) -> bool
             visible=True,
             linewidth=1.2 if right else 2.4,
             linestyle="-" if right else ":",
-            color=pictures.COLOURS[0 if right else 1],
+            color=plot.COLOURS[0 if right else 1],
         )
         sign = f"{number} \N{CHECK MARK}" if right else f"{number} \N{BALLOT X}"
         axes.set_title(sign, fontsize=7, loc="left", pad=2, family="DejaVu Sans")
@@ -172,7 +171,7 @@ def draw_sheet(path: Path, cells: Sequence[Captioned], columns: int = 6) -> bool
             said = textwrap.fill(cell.answer or "(nothing)", 26)
             meant = "" if right else "\nis: " + textwrap.fill(cell.truth, 24)
             axes.set_xlabel(said + meant, fontsize=6, family=font, labelpad=2)
-    pictures.save(figure, path)
+    plot.save(figure, path)
     return font is not None
 
 

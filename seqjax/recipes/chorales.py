@@ -15,10 +15,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from seqjax import data, decoding, layers, tasks, training
+from seqjax import data, decoding, layers, plot, tasks, training
 from seqjax.data import Chorales
 from seqjax.data.bach_chorales import LOWEST
-from seqjax.recipes import pictures, runs
+from seqjax.recipes import runs
 from seqjax.recipes.learning import LearningOptions, draw_training, learn
 from seqjax.recipes.midi import write_midi
 from seqjax.recipes.options import CELLS, option
@@ -273,7 +273,7 @@ def _report(results: dict[str, float], options: Options, folder: Path) -> None:
 
 def _draw(path: Path, rolls: dict[str, Roll], options: Options) -> None:
     """Which notes sound over time, one roll below the other."""
-    figure, panels = pictures.new_figure(len(rolls), 1, (10, 2.6 * len(rolls)), sharex=True)
+    figure, panels = plot.new_figure(len(rolls), 1, (10, 2.6 * len(rolls)), sharex=True)
     length = _num_steps(options)
     for axes, (name, roll) in zip(panels, rolls.items(), strict=True):
         end = min(len(roll), length) * options.every / BEAT
@@ -290,4 +290,4 @@ def _draw(path: Path, rolls: dict[str, Roll], options: Options) -> None:
         axes.set_ylabel("MIDI number")
         axes.set_xlim(0, length * options.every / BEAT)
     panels[-1].set_xlabel("quarter notes")
-    pictures.save(figure, path)
+    plot.save(figure, path)

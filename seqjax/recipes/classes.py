@@ -8,8 +8,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from seqjax import data
-from seqjax.recipes import pictures
+from seqjax import data, plot
 from seqjax.tasks import Task
 from seqjax.types import Params
 
@@ -69,7 +68,7 @@ def draw_confusions(path: Path, labels: np.ndarray, guesses: np.ndarray, classes
     counts = np.zeros((len(classes), len(classes)), int)
     np.add.at(counts, (labels, guesses), 1)
     side = 1.6 + 0.36 * len(classes)
-    figure, (axes,) = pictures.new_figure(size=(side, side))
+    figure, (axes,) = plot.new_figure(size=(side, side))
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
@@ -83,4 +82,4 @@ def draw_confusions(path: Path, labels: np.ndarray, guesses: np.ndarray, classes
     axes.spines[:].set_visible(False)
     axes.set_xlabel("answer")
     axes.set_ylabel("truth")
-    pictures.save(figure, path)
+    plot.save(figure, path)

@@ -15,9 +15,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from seqjax import data
+from seqjax import data, plot
 from seqjax.data import Series
-from seqjax.recipes import pictures, runs
+from seqjax.recipes import runs
 from seqjax.recipes.maximum import maximize
 from seqjax.recipes.options import option
 from seqjax.statespace import lds
@@ -113,7 +113,7 @@ def train(options: Options, folder: Path) -> dict[str, Any]:
     }
     truth, seen = series.values[known:], observed[known:]
     errors = {name: float(np.sqrt(np.mean((guess - truth)[seen] ** 2))) for name, guess in forecasts.items()}
-    inside = float(np.mean(np.abs(mean - truth)[seen] < pictures.QUANTILE_90 * deviation[seen]))
+    inside = float(np.mean(np.abs(mean - truth)[seen] < plot.QUANTILE_90 * deviation[seen]))
     runs.print_table(
         (f"the {len(mean)} weeks held out", "root mean square error (ppm)"),
         [(name, f"{value:.2f}") for name, value in errors.items()],
@@ -162,18 +162,18 @@ def _draw(
     forecast: tuple[np.ndarray, np.ndarray],
 ) -> None:
     """The trend over all years, and the forecast beside what was measured."""
-    figure, (top, bottom) = pictures.new_figure(1, 2, (12, 4), width_ratios=(1, 1.4))
+    figure, (top, bottom) = plot.new_figure(1, 2, (12, 4), width_ratios=(1, 1.4))
     times = series.times
     top.plot(times, series.values, ".", color="0.65", markersize=1.5, label="measured")
     level, deviation = centre + smoothed.mean[:, 0], jnp.sqrt(jnp.sum(smoothed.cholesky[:, 0] ** 2, axis=-1))
-    pictures.band(top, times[:known], level, deviation, "trend", pictures.COLOURS[0])
-    pictures.held_out(top, times[known], times[-1])
+    plot.band(level, deviation, times[:known], label="trend", axes=top)
+    plot.held_out(top, times[known], times[-1])
     first = known - 2 * round(WEEKS)
     bottom.plot(times[first:], series.values[first:], "o", color="0.5", markersize=2.5, label="measured")
-    pictures.band(bottom, times[known:], forecast[0], forecast[1], "forecast", pictures.COLOURS[1])
-    pictures.held_out(bottom, times[known], times[-1])
+    plot.band(*forecast, times[known:], label="forecast", colour=plot.COLOURS[1], axes=bottom)
+    plot.held_out(bottom, times[known], times[-1])
     for axes in (top, bottom):
         axes.set_xlabel("year")
         axes.set_ylabel("carbon dioxide at Mauna Loa (ppm)")
-        pictures.legend(axes)
-    pictures.save(figure, path)
+        plot.legend(axes)
+    plot.save(figure, path)

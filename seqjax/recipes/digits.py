@@ -16,9 +16,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from seqjax import data, layers, tasks, training
+from seqjax import data, layers, plot, tasks, training
 from seqjax.data import Digits
-from seqjax.recipes import pictures, runs
+from seqjax.recipes import runs
 from seqjax.recipes.blocks import block
 from seqjax.recipes.classes import classify, draw_confusions
 from seqjax.recipes.digit_pictures import (
@@ -243,11 +243,11 @@ def _draw_mistakes(path: Path, shares: np.ndarray, held_out: Digits, most: int =
     """What was read wrongly, with the truth, the answer and its probability."""
     rows, columns = _mistakes(shares, held_out)[:most], 8
     lines = max(-(-len(rows) // columns), 1)
-    figure, panels = pictures.new_figure(lines, columns, (columns * 1.1, lines * 1.35))
+    figure, panels = plot.new_figure(lines, columns, (columns * 1.1, lines * 1.35))
     for axes in panels:
         axes.set_axis_off()
     for axes, row in zip(panels, rows, strict=False):
         axes.imshow(held_out.images[row], cmap="gray_r", vmin=0, vmax=255)
         answer = f"{shares[row].argmax()} ({shares[row].max():.2f})"
         axes.set_title(f"{held_out.labels[row]}, read {answer}", fontsize=7)
-    pictures.save(figure, path)
+    plot.save(figure, path)

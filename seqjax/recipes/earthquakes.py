@@ -17,9 +17,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from seqjax import data, training
+from seqjax import data, plot, training
 from seqjax.data import Series
-from seqjax.recipes import pictures, runs
+from seqjax.recipes import runs
 from seqjax.recipes.options import option
 from seqjax.statespace import hmm
 
@@ -165,10 +165,10 @@ def _by_rate(fit: hmm.HMMFit) -> hmm.HMMFit:
 
 def _draw(path: Path, series: Series, states: np.ndarray, rates: np.ndarray, sizes: tuple) -> None:
     """The years with the most probable path, and the criteria by the number of states."""
-    figure, (left, right) = pictures.new_figure(1, 2, (11, 3.6), width_ratios=(3, 1))
+    figure, (left, right) = plot.new_figure(1, 2, (11, 3.6), width_ratios=(3, 1))
     counts = {"color": "0.6", "markersize": 3, "linewidth": 0.8, "label": "earthquakes"}
     left.plot(series.times, series.values, "o-", **counts)
-    name, colour = "rate on the most probable path", pictures.COLOURS[1]
+    name, colour = "rate on the most probable path", plot.COLOURS[1]
     left.step(series.times, rates[states], where="mid", color=colour, label=name)
     for rate in rates:
         left.axhline(rate, color="0.85", linewidth=0.7, zorder=0)
@@ -176,10 +176,10 @@ def _draw(path: Path, series: Series, states: np.ndarray, rates: np.ndarray, siz
     left.set_ylabel("earthquakes of magnitude 7 and over")
     left.set_ylim(0)
     left.margins(x=0.01)
-    pictures.legend(left)
+    plot.legend(left)
     numbers, *criteria = sizes
     for values, name, style, colour in zip(
-        criteria, ("AIC", "BIC"), ("o-", "s--"), pictures.COLOURS, strict=False
+        criteria, ("AIC", "BIC"), ("o-", "s--"), plot.COLOURS, strict=False
     ):
         right.plot(numbers, values, style, color=colour, markersize=4, label=name)
         best = np.argmin(values)
@@ -187,5 +187,5 @@ def _draw(path: Path, series: Series, states: np.ndarray, rates: np.ndarray, siz
     right.set_xlabel("states")
     right.set_ylabel("criterion (less is better)")
     right.set_xticks(numbers)
-    pictures.legend(right)
-    pictures.save(figure, path)
+    plot.legend(right)
+    plot.save(figure, path)

@@ -17,8 +17,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from seqjax import data, training
-from seqjax.recipes import pictures, runs
+from seqjax import data, plot, training
+from seqjax.recipes import runs
 from seqjax.recipes.options import option
 from seqjax.statespace import hmm
 
@@ -177,7 +177,7 @@ def _draw(
     path: Path, values: np.ndarray, num_steps: int, fit: hmm.HMMFit, states: np.ndarray, nats: tuple
 ) -> None:
     """The states among all eruptions, along the held-out ones, and nats by the number of states."""
-    figure, (left, middle, right) = pictures.new_figure(1, 3, (13, 3.8), width_ratios=(1.1, 1.7, 0.9))
+    figure, (left, middle, right) = plot.new_figure(1, 3, (13, 3.8), width_ratios=(1.1, 1.7, 0.9))
     angles = np.linspace(0, 2 * np.pi, 100)
     # A Gaussian in two dimensions is within this many deviations with probability 90 %.
     circle = np.sqrt(-2 * np.log(0.1)) * np.stack([np.cos(angles), np.sin(angles)])
@@ -186,7 +186,7 @@ def _draw(
     for state, (mean, covariance) in enumerate(
         zip(np.asarray(fit.emission_params.means), covariances, strict=True)
     ):
-        colour, marker = pictures.COLOURS[state % 6], markers[state % 6]
+        colour, marker = plot.COLOURS[state % 6], markers[state % 6]
         those = states == state
         dots = {"color": colour, "markersize": 3.5, "alpha": 0.7, "label": f"state {state + 1}"}
         left.plot(*values[those].T, marker, **dots)
@@ -195,21 +195,21 @@ def _draw(
         middle.plot(numbers + 1, values[numbers, 1], marker, color=colour, markersize=4, zorder=3)
     left.set_xlabel("waiting before (min)")
     left.set_ylabel("duration (min)")
-    pictures.legend(left, columnspacing=0.8, handletextpad=0.1)
+    plot.legend(left, columnspacing=0.8, handletextpad=0.1)
     middle.plot(np.arange(len(values)) + 1, values[:, 1], color="0.75", linewidth=0.8)
     first = max(0, num_steps - len(values) + num_steps)
-    pictures.held_out(middle, num_steps + 0.5, len(values) + 0.5)
+    plot.held_out(middle, num_steps + 0.5, len(values) + 0.5)
     middle.set_xlim(first + 0.5, len(values) + 0.5)
     middle.set_xlabel("eruption")
     middle.set_ylabel("duration (min)")
-    pictures.legend(middle)
+    plot.legend(middle)
     numbers, *lines = nats
     for each, name, style, colour in zip(
-        lines, ("learned from", "held out"), ("s--", "o-"), pictures.COLOURS, strict=False
+        lines, ("learned from", "held out"), ("s--", "o-"), plot.COLOURS, strict=False
     ):
         right.plot(numbers, each, style, color=colour, markersize=4, label=name)
     right.set_xlabel("states")
     right.set_xticks(numbers)
     right.set_ylabel("log-likelihood (nats per eruption)")
-    pictures.legend(right)
-    pictures.save(figure, path)
+    plot.legend(right)
+    plot.save(figure, path)

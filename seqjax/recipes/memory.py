@@ -15,8 +15,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from seqjax import layers, tasks, training
-from seqjax.recipes import pictures, runs
+from seqjax import layers, plot, tasks, training
+from seqjax.recipes import runs
 from seqjax.recipes.blocks import block
 from seqjax.recipes.learning import LearningOptions, learn
 from seqjax.recipes.memory_problems import PROBLEMS, PUBLISHED, SOLVED, cells_of, lengths_of
@@ -234,12 +234,12 @@ def _report(
 def _draw(path: Path, options: Options, outcomes: dict[tuple[str, int], Outcome]) -> None:
     """The held-out loss of each cell, a panel a length, beside what needs no memory."""
     problem, lengths = PROBLEMS[options.task], sorted({length for _, length in outcomes})
-    figure, panels = pictures.new_figure(1, len(lengths), (4.8 * len(lengths) + 1.2, 3.6), sharey=True)
+    figure, panels = plot.new_figure(1, len(lengths), (4.8 * len(lengths) + 1.2, 3.6), sharey=True)
     lines = ("-", "--", ":", "-.")
     for axes, length in zip(panels, lengths, strict=True):
         own = [(cell, outcome) for (cell, steps), outcome in outcomes.items() if steps == length]
         for number, (cell, outcome) in enumerate(own):
-            colour, line = (kinds[number % len(kinds)] for kinds in (pictures.COLOURS, lines))
+            colour, line = (kinds[number % len(kinds)] for kinds in (plot.COLOURS, lines))
             axes.plot(outcome.curve["step"], outcome.curve["loss"], line, color=colour, label=cell)
             if outcome.solved:
                 place = outcome.curve["step"] == outcome.solved
@@ -252,4 +252,4 @@ def _draw(path: Path, options: Options, outcomes: dict[tuple[str, int], Outcome]
         axes.set_xlabel("step")
     panels[0].set_ylabel(f"held-out {problem.metric.replace('_', ' ')}")
     panels[-1].legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
-    pictures.save(figure, path)
+    plot.save(figure, path)

@@ -14,9 +14,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from seqjax import data
+from seqjax import data, plot
 from seqjax.data import Series
-from seqjax.recipes import pictures, runs
+from seqjax.recipes import runs
 from seqjax.recipes.maximum import maximize
 from seqjax.recipes.options import option
 from seqjax.statespace import lds
@@ -92,7 +92,7 @@ def train(options: Options, folder: Path) -> dict[str, Any]:
     print(f"log-likelihood, diffuse: {results['log-likelihood']:.2f}\n")
     for ahead in sorted({1, options.horizon}):
         mean, reach = results["forecast"][ahead - 1], results["forecast deviation"][ahead - 1]
-        reach *= pictures.QUANTILE_90
+        reach *= plot.QUANTILE_90
         year = series.times[-1] + ahead
         print(f"{year}: {mean:.0f}, with probability 90 % between {mean - reach:.0f} and {mean + reach:.0f}")
     _draw(folder / "nile.png", series, smoothed, forecast)
@@ -103,16 +103,16 @@ def train(options: Options, folder: Path) -> dict[str, Any]:
 
 def _draw(path: Path, series: Series, smoothed: lds.LDSSmoothed, forecast: lds.LDSForecast) -> None:
     """The flow, the level given all years, and the years to come."""
-    figure, (axes,) = pictures.new_figure(size=(9, 4))
+    figure, (axes,) = plot.new_figure(size=(9, 4))
     axes.plot(series.times, series.values, "o", color="0.5", markersize=3, label="flow")
     level, deviation = smoothed.mean[:, 0], jnp.abs(smoothed.cholesky[:, 0, 0])
-    pictures.band(axes, series.times, level, deviation, "level", pictures.COLOURS[0])
+    plot.band(level, deviation, series.times, label="level", axes=axes)
     later = series.times[-1] + np.arange(1, len(forecast.observation_mean) + 1)
     mean, deviation = forecast.observation_mean[:, 0], jnp.abs(forecast.observation_cholesky[:, 0, 0])
-    pictures.band(axes, later, mean, deviation, "forecast of the flow", pictures.COLOURS[1])
-    pictures.held_out(axes, series.times[-1] + 0.5, later[-1], "years to come")
+    plot.band(mean, deviation, later, label="forecast of the flow", colour=plot.COLOURS[1], axes=axes)
+    plot.held_out(axes, series.times[-1] + 0.5, later[-1], "years to come")
     axes.set_xlabel("year")
     axes.set_ylabel(f"flow of the Nile at Aswan ({series.units[0]})")
     axes.set_xlim(series.times[0] - 1, later[-1])
-    pictures.legend(axes)
-    pictures.save(figure, path)
+    plot.legend(axes)
+    plot.save(figure, path)

@@ -19,7 +19,7 @@ from typing import Any, TextIO
 import jax
 import numpy.typing as npt
 
-from seqjax.recipes import pictures
+from seqjax import plot
 from seqjax.recipes.options import read_options
 from seqjax.training import Checkpoints, newest_checkpoint, save_weights
 from seqjax.types import Params
@@ -298,14 +298,11 @@ def draw_curves(path: Path, curves: Sequence[tuple[str, npt.ArrayLike, Mapping[s
     Example:
       >>> draw_curves(Path("curve.png"), [("loss", [1, 2], {"training": [0.7, 0.5]})])  # doctest: +SKIP
     """
-    figure, panels = pictures.new_figure(1, len(curves), (4.5 * len(curves), 3.2))
+    figure, panels = plot.new_figure(1, len(curves), (4.5 * len(curves), 3.2))
     for axes, (label, epochs, lines) in zip(panels, curves, strict=True):
-        for (name, values), style in zip(lines.items(), ("k-o", "k--s", "k:^", "k-.D"), strict=False):
-            axes.plot(epochs, values, style, markersize=3.5, linewidth=1.2, label=name)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(label)
-        axes.legend(frameon=False)
-    pictures.save(figure, path)
+        plot.learning_curves(lines, epochs, axes=axes)
+        axes.set(xlabel="epoch", ylabel=label)
+    plot.save(figure, path)
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -20,9 +20,9 @@ import numpy as np
 import optax
 
 import seqjax as sj
-from seqjax import data, memoryless
+from seqjax import data, memoryless, plot
 from seqjax.data import Series
-from seqjax.recipes import forecasters, pictures, runs
+from seqjax.recipes import forecasters, runs
 from seqjax.recipes.options import option
 from seqjax.types import Array, Params
 
@@ -175,22 +175,22 @@ def _draw(
     first: int,
 ) -> None:
     """What each model said in the last known year, and errors by the years ahead."""
-    figure, (left, right) = pictures.new_figure(1, 2, (12, 4), width_ratios=(1.5, 1))
+    figure, (left, right) = plot.new_figure(1, 2, (12, 4), width_ratios=(1.5, 1))
     begin, ahead = first - 40, 1 + np.arange(len(errors["mean"]))
     times = series.times
     left.plot(times[begin:], series.values[begin:], "o-", c="0.55", ms=2.5, lw=0.8, label="measured")
-    for name, marker, colour in zip(models, "osD^v", pictures.COLOURS, strict=False):
+    for name, marker, colour in zip(models, "osD^v", plot.COLOURS, strict=False):
         style = {"marker": marker, "color": colour, "markersize": 3, "linewidth": 1.2, "label": name}
         left.plot(times[first - 1] + ahead, forecasts[name][first - 1], **style)
         right.plot(ahead, errors[name], **style)
     for name, line in zip(sorted(set(errors) - set(models)), (":", "--", "-."), strict=True):
         right.plot(ahead, errors[name], line, color="0.2", linewidth=1.2, label=name)
-    pictures.held_out(left, times[first] - 0.5, times[-1])
+    plot.held_out(left, times[first] - 0.5, times[-1])
     left.set_xlabel("year")
     left.set_ylabel("sunspots (mean of the year)")
-    pictures.legend(left, columnspacing=0.8)
+    plot.legend(left, columnspacing=0.8)
     right.set_xlabel("years ahead, in closed loop")
     right.set_ylabel("root mean square error, held out (sunspots)")
     right.set_ylim(0)
-    pictures.legend(right, ncols=4, columnspacing=0.8)
-    pictures.save(figure, path)
+    plot.legend(right, ncols=4, columnspacing=0.8)
+    plot.save(figure, path)

@@ -17,9 +17,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from seqjax import data, training
+from seqjax import data, plot, training
 from seqjax.data import Chromosome
-from seqjax.recipes import pictures, runs
+from seqjax.recipes import runs
 from seqjax.recipes.open_frames import START, STOPS, open_frames, score
 from seqjax.recipes.options import option
 from seqjax.statespace import hmm
@@ -234,20 +234,18 @@ def _draw(path: Path, test: Chromosome, smoothed: np.ndarray, window: int) -> No
     middle = len(test.bases) // 2
     part = slice(max(0, middle - window // 2), middle + window // 2)
     places = np.arange(len(test.bases))[part] / 1000
-    figure, axes = pictures.new_figure(2, 1, (10, 4.2), sharex=True)
+    figure, axes = plot.new_figure(2, 1, (10, 4.2), sharex=True)
     strands = ((axes[0], 1, slice(1, 10), "this strand"), (axes[1], -1, slice(10, 19), "other strand"))
     for each, strand, columns, name in strands:
         known = test.strand[part] == strand
         each.fill_between(places, -0.32, -0.08, where=known, color="0.25", step="mid", label="known genes")
         belief = smoothed[part, columns].sum(axis=1)
-        each.fill_between(
-            places, 0, belief, color=pictures.COLOURS[0], linewidth=0, label="probability, model"
-        )
+        each.fill_between(places, 0, belief, color=plot.COLOURS[0], linewidth=0, label="probability, model")
         each.set_ylabel(f"{name}\nprobability of coding")
         each.set_ylim(-0.4, 1.05)
         each.set_yticks([0, 0.5, 1])
         each.margins(x=0)
-    pictures.legend(axes[0])
+    plot.legend(axes[0])
     axes[0].set_title(f"{test.species}, chromosome I, held out", loc="left", fontsize="medium")
     axes[1].set_xlabel("place on the chromosome (thousand bases)")
-    pictures.save(figure, path)
+    plot.save(figure, path)

@@ -1,4 +1,4 @@
-"""Runs write reports, and what pictures share is where it should be."""
+"""Runs write reports, with the pictures that were drawn."""
 
 import dataclasses
 import re
@@ -6,8 +6,9 @@ import re
 import numpy as np
 import pytest
 
+from seqjax import plot
 from seqjax.__main__ import main
-from seqjax.recipes import pictures, runs
+from seqjax.recipes import runs
 from seqjax.recipes.options import option
 
 
@@ -21,8 +22,8 @@ class Options:
 def test_a_report_holds_the_command_the_output_and_the_pictures(tmp_path, capsys):
     with runs.reported(tmp_path, "made_up", "a test", Options(cell="a b", steps=3)):
         print("```\n# not a heading")
-        pictures.save(pictures.new_figure()[0], tmp_path / "b.png")
-        pictures.save(pictures.new_figure()[0], tmp_path / "a.png")
+        plot.save(plot.new_figure()[0], tmp_path / "b.png")
+        plot.save(plot.new_figure()[0], tmp_path / "a.png")
     assert capsys.readouterr().out == "```\n# not a heading\n"
     command, took, printed = (tmp_path / "report.md").read_text().split("\n\n")[1:4]
     assert command == f"    python -m seqjax train made_up --cell 'a b' --steps 3 --run-dir {tmp_path}"
@@ -52,19 +53,3 @@ def test_columns_are_as_wide_as_they_must_be(capsys):
     ]
     runs.print_table(("a", "b"), [])
     assert capsys.readouterr().out == "a  b\n"
-
-
-def test_bands_reach_as_far_as_ninety_percent():
-    figure, (axes,) = pictures.new_figure()
-    pictures.band(axes, [0, 1], [2.0, 3.0], [1.0, 2.0], "level", "k")
-    low, high = axes.collections[0].get_datalim(axes.transData).get_points()[:, 1]
-    assert (low, high) == pytest.approx((3 - 2 * 1.6448536, 3 + 2 * 1.6448536))
-    draws = np.random.default_rng(0).normal(size=200_000)
-    assert np.mean(np.abs(draws) < pictures.QUANTILE_90) == pytest.approx(0.9, abs=0.003)
-    assert len(figure.axes) == 1
-
-
-def test_figures_have_their_axes_in_a_row():
-    _, axes = pictures.new_figure(2, 3, sharex=True)
-    assert axes.shape == (6,)
-    assert not any(each.spines[side].get_visible() for each in axes for side in ("top", "right"))
