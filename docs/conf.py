@@ -5,6 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import gallery
 import reference
 
 import seqjax
@@ -33,5 +34,6 @@ napoleon_use_rtype = False
 
 
 def setup(app):
-    """Writes the pages of the reference before anything is read."""
+    """Writes the pages of the reference and the gallery before anything is read."""
     app.connect("builder-inited", lambda app: reference.write(Path(app.srcdir) / "api"))
+    app.connect("builder-inited", lambda app: gallery.write(Path(app.srcdir) / "gallery"))
