@@ -1,4 +1,4 @@
-"""Weights from and to other frameworks, as plain arrays, and programs: no module here imports torch or keras."""
+"""Weights from and to other frameworks, as plain arrays, and programs; no module imports torch or keras."""
 
 from seqjax.interop import flax, keras, torch
 from seqjax.interop.exported import load_exported, save_exported

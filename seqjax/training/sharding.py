@@ -11,6 +11,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from seqjax.checks import check_function, check_size
 from seqjax.ops.sharded_scan import automatic
+from seqjax.training.state import on_host
 from seqjax.training.weights import named_arrays
 from seqjax.types import Batch, PyTree
 
@@ -96,7 +97,7 @@ def shard(state: PyTree, mesh: Mesh, rule: Rule = replicated) -> PyTree:
     mesh = _checked_mesh(mesh)
     check_function("rule", rule)
     leaves = [
-        jax.device_put(leaf, NamedSharding(mesh, _checked(mesh, name, leaf, rule(name, leaf))))
+        placed(leaf, NamedSharding(mesh, _checked(mesh, name, leaf, rule(name, leaf))))
         for name, leaf in named_arrays(state).items()
     ]
     return jax.tree.unflatten(jax.tree.structure(state), leaves)
@@ -138,6 +139,30 @@ def shard_batch(batch: Batch, mesh: Mesh, axis: str = "data", *, targets_have_ti
 
     fields = {name: getattr(batch, name) for name in batch.__dataclass_fields__}
     return Batch(**{name: None if value is None else placed(name, value) for name, value in fields.items()})
+
+
+def placed(leaf: Any, sharding: NamedSharding) -> Any:
+    """An array or key that every process holds all of, on the devices of all of them.
+
+    Args:
+      leaf: the same in each process.
+      sharding: where to.
+
+    Returns:
+      The same values.
+
+    Example:
+      >>> mesh = jax.make_mesh((1,), ("data",))
+      >>> placed(np.ones(2), NamedSharding(mesh, PartitionSpec("data"))).tolist()
+      [1.0, 1.0]
+    """
+    if jax.process_count() == 1:
+        return jax.device_put(leaf, sharding)
+    if jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        numbers = placed(jax.random.key_data(leaf), sharding)
+        return jax.random.wrap_key_data(numbers, impl=jax.random.key_impl(leaf))
+    whole = on_host(leaf)
+    return jax.make_array_from_callback(whole.shape, sharding, lambda part: whole[part])
 
 
 def _from_processes(array: Any, sharding: NamedSharding) -> Any:

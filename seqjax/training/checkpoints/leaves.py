@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from seqjax.training.sharding import placed
 from seqjax.training.weights import named_arrays
 from seqjax.types import PyTree
 
@@ -151,7 +152,7 @@ def unstored(array: Any, leaf: Any) -> Any:
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         value = jax.random.wrap_key_data(value, impl=_KEYS[str(leaf.dtype)])
         if isinstance(getattr(leaf, "sharding", None), jax.sharding.NamedSharding):
-            value = jax.device_put(value, leaf.sharding)
+            value = placed(value, leaf.sharding)
     return value
 
 
