@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
+import itertools
 import json
 import multiprocessing
 import os
@@ -35,8 +36,11 @@ def main() -> int:
     parser.add_argument("--output", type=Path, help="where to write the results as JSON")
     parser.add_argument("--quick", action="store_true", help="few trials: does all work?")
     parser.add_argument("--only", nargs="*", help=", ".join(TRIALS))
+    parser.add_argument("--soak-steps", type=int, help="how many steps the long run has")
     parsed = parser.parse_args()
-    counts = QUICK if parsed.quick else FULL
+    counts = dict(QUICK if parsed.quick else FULL)
+    if parsed.soak_steps:
+        counts["soak_steps"] = parsed.soak_steps
     results: dict[str, Any] = {}
     for name, (trial, count) in TRIALS.items():
         if parsed.only and name not in parsed.only:
@@ -226,29 +230,23 @@ def soak(count: int) -> dict[str, Any]:
     """Many steps of `fit` in one process: memory at a tenth of them and at the end."""
     import jax
     import jax.numpy as jnp
-    import optax
 
     from seqjax import training
-    from seqjax.tasks import LossAux
 
-    def loss(params: Any, batch: Any, *, carry: Any = None, key: Any = None) -> tuple:
-        return ((params["w"] - batch) ** 2).sum(), LossAux({}, jnp.ones(()))
+    def step(state: Any, batch: Any) -> tuple:
+        loss, gradient = jax.value_and_grad(lambda w: ((w - batch) ** 2).sum())(state.params)
+        return state.replace(params=state.params - 0.1 * gradient, step=state.step + 1), {"loss": loss}
 
-    optimizer, key = optax.sgd(0.1), jax.random.key(0)
-    params = {"w": jnp.zeros(2)}
-    state = training.TrainingState(params, optimizer.init(params), jnp.zeros((), jnp.int32), key)
+    state = training.TrainingState(jnp.zeros(2), (), jnp.zeros((), jnp.int32), jax.random.key(0))
     resident: dict[int, int] = {}
-    done, batch = [0], np.ones(2, np.float32)
+    length, batch = max(count // 10, 1), np.ones(2, np.float32)
 
-    def callback(state: Any, metrics: Any) -> None:
-        done[0] += 1
-        if done[0] % max(count // 10, 1) == 0:
-            resident[done[0]] = memory()
+    def batches(epoch: int) -> Any:
+        if epoch:
+            resident[epoch * length] = memory()
+        return itertools.repeat(batch, length)
 
-    step = training.make_step(loss, optimizer)
-    result = training.fit(
-        state, step, lambda epoch: [batch] * 1000, steps=count, callback=callback, log_every=200
-    )
+    result = training.fit(state, step, batches, steps=count + 1, log_every=200)
     history = sum(column.nbytes for column in result.history.values())
     first, last = min(resident), max(resident)
     grown = resident[last] - resident[first]

@@ -91,7 +91,8 @@ class Log:
         now, rows = time.monotonic(), []
         # When a step ended is known only of the last: the others are spread evenly since the fetch before.
         ends = np.linspace(self._fetched, now, len(fetched) + 1)[1:] - self._start
-        for (metrics, _), seconds in zip(jax.device_get(fetched), ends, strict=True):
+        numbers = jax.device_get([metrics for metrics, _ in fetched])
+        for metrics, seconds in zip(numbers, ends, strict=True):
             self.steps += 1
             rows.append({**metrics, "step": np.asarray(self.steps), "seconds": seconds})
         if rows:
