@@ -7,11 +7,12 @@ import pytest
 
 import seqjax as sj
 from tests import laws
+from tests.marks import slow_except
 from tests.registry import CELLS, RELATIVES
 
 # Each structure, and each thing that a gate may do; the laws over the other cells are slow tests.
-CORE = ("elman_tanh", "gru", "lru", "lstm_everything", "mamba2", "smoother", "unstructured")
-NAMES = [name if name in CORE else pytest.param(name, marks=pytest.mark.slow) for name in sorted(CELLS)]
+CORE = ("elman_tanh", "gru", "lru", "lstm_everything", "unstructured")
+NAMES = slow_except(sorted(CELLS), *CORE)
 
 
 def methods_for(cell):
@@ -81,9 +82,7 @@ def test_backends_are_scan_in_double_precision(name, x64):
 
 
 # By default one cell of which nothing is known, and one with complex numbers in its carry.
-@pytest.mark.parametrize(
-    "name", ["lru", "unstructured", *(pytest.param(name, marks=pytest.mark.slow) for name in ("gru", "lstm"))]
-)
+@pytest.mark.parametrize("name", slow_except(["lru", "unstructured", "gru", "lstm"], "lru", "unstructured"))
 def test_newton_is_scan_in_double_precision(name, x64):
     laws.backends_are_scan(CELLS[name], ["newton"], 1e-10, lengths=laws.LENGTHS, resets=laws.RESETS)
 
@@ -106,7 +105,12 @@ def test_fused_is_scan_with_every_combination(lengths, resets, x64):
         )
 
 
-@pytest.mark.parametrize("name", ["elman_tanh", "lstm", "gru", "lstm_norm", "mlstm", "gated_delta_net"])
+@pytest.mark.parametrize(
+    "name",
+    slow_except(
+        ["elman_tanh", "lstm", "gru", "lstm_norm", "mlstm", "gated_delta_net"], "lstm", "gated_delta_net"
+    ),
+)
 def test_backends_are_scan_in_single_precision(name):
     cell = (CELLS | RELATIVES)[name]
     laws.backends_are_scan(cell, methods_for(cell)[:1], 1e-5)
@@ -118,11 +122,7 @@ def test_gradients_are_numerical_gradients(name, x64):
 
 
 @pytest.mark.parametrize(
-    "method",
-    [
-        pytest.param(method, marks=pytest.mark.slow) if method.startswith("newton_") else method
-        for method in laws.METHODS
-    ],
+    "method", slow_except(laws.METHODS, "fused", "associative", "chunkwise", "checkpointed")
 )
 def test_methods_on_odd_inputs(method):
     name = {"associative": "smoother", "chunkwise": "mamba2"}.get(method, "lstm")

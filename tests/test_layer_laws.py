@@ -4,9 +4,15 @@ import jax
 import pytest
 
 from tests import layer_laws as laws
+from tests.marks import slow_except
 from tests.registry import LAYERS, READS_TOKENS
 
-NAMES = sorted(LAYERS)
+# Those that are made like another one, and the largest.
+SLOW = {
+    "bidirectional_average", "bidirectional_stack", "bidirectional_sum", "lstm", "narx_simulating", "nested",
+    "reversed", "unstructured", "zoneout_affine",
+}  # fmt: skip
+NAMES = slow_except(sorted(LAYERS), *sorted(LAYERS.keys() - SLOW))
 NOISY = {"zoneout", "zoneout_affine", "recurrent_dropout", "dropout", "dropout_over_time", "nested"}
 
 LAYER_LAWS = [
@@ -40,7 +46,7 @@ def test_a_key_decides_the_noise(name):
     assert laws.a_key_decides_the_noise(LAYERS[name], name in READS_TOKENS) == (noisy, noisy)
 
 
-@pytest.mark.parametrize("name", ["bidirectional_stack", "nested", "residual"])
+@pytest.mark.parametrize("name", slow_except(["bidirectional_stack", "nested", "residual"], "residual"))
 def test_gradients_are_numerical_gradients(name, x64):
     laws.gradients_are_numerical_gradients(LAYERS[name], name in READS_TOKENS)
 

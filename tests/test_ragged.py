@@ -12,6 +12,7 @@ import pytest
 import seqjax as sj
 from seqjax import ops
 from tests import laws
+from tests.marks import slow_except
 from tests.registry import CELLS
 
 NUM_STEPS, BATCH = 6, 3
@@ -34,7 +35,9 @@ def programs(name, reverse):
     return laws.example(cell, NUM_STEPS, (BATCH,)), batched, alone
 
 
-@pytest.mark.parametrize(("name", "reverse"), [("lstm_peepholes", False), ("gru", True)])
+@pytest.mark.parametrize(
+    ("name", "reverse"), slow_except([("lstm_peepholes", False), ("gru", True)], ("gru", True))
+)
 @hypothesis.settings(max_examples=500)
 @hypothesis.given(
     lengths=st.lists(st.integers(0, NUM_STEPS), min_size=BATCH, max_size=BATCH),

@@ -10,6 +10,7 @@ import pytest
 import seqjax as sj
 from seqjax.backends import fused
 from tests import laws
+from tests.marks import slow_except
 
 CELL = sj.lstm(2, peepholes=True)
 
@@ -19,6 +20,7 @@ def total(method, xs):
     return jnp.sum(jnp.sin(sj.unroll(CELL, params, xs, method=method)[1]))
 
 
+@pytest.mark.slow
 def test_second_derivatives_are_those_of_scan(x64):
     _, xs, _ = laws.example(CELL, num_steps=4, batch_shape=(2,))
     wanted = jax.jit(jax.hessian(functools.partial(total, "scan")))(xs)
@@ -33,7 +35,7 @@ def test_forward_mode_is_an_error_and_not_a_wrong_number():
         jax.jvp(functools.partial(total, "fused"), (jnp.asarray(xs),), (jnp.ones_like(xs),))
 
 
-@pytest.mark.parametrize("num_steps", [1, 7, 8, 9])
+@pytest.mark.parametrize("num_steps", slow_except([1, 7, 8, 9], 9))
 def test_any_chunk_size_gives_the_same_gradient(num_steps, x64):
     params, xs, carry = laws.example(CELL, num_steps=num_steps, batch_shape=(2,))
 

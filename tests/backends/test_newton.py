@@ -51,6 +51,7 @@ def test_damped_change_is_the_solution_of_least_squares(dense, x64):
         np.testing.assert_allclose(got[:, row].ravel(), wanted, atol=1e-9 * np.abs(wanted).max())
 
 
+@pytest.mark.slow
 def test_second_derivatives_are_those_of_scan(x64):
     params, xs, carry = laws.example(CELL, num_steps=3, batch_shape=())
 

@@ -25,6 +25,7 @@ def fetched(tmp_path_factory):
     return cache
 
 
+@pytest.mark.slow
 @pytest.mark.network
 @pytest.mark.parametrize(
     ("load", "negative", "positive", "longest"),

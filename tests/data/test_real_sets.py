@@ -40,6 +40,7 @@ def get(monkeypatch):
     return get
 
 
+@pytest.mark.slow
 @pytest.mark.network
 def test_pronunciations(get):
     found = get(sjd.pronunciation)
@@ -121,6 +122,7 @@ def test_captions(get, monkeypatch):
         assert all(other.captions)
 
 
+@pytest.mark.slow
 @pytest.mark.network
 @pytest.mark.parametrize(("language", "count"), [("it", 7133), ("fr", 5146), ("es", 12_629), ("de", 9836)])
 def test_translations(get, language, count):

@@ -9,6 +9,7 @@ from flax import nnx
 
 import seqjax as sj
 from seqjax import interop
+from tests.marks import slow_except
 
 NUM_STEPS, BATCH, INPUT_SIZE, HIDDEN_SIZE = 5, 3, 3, 4
 
@@ -87,7 +88,7 @@ def assert_close(ours, theirs, atol=1e-10):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("name", LINEN)
+@pytest.mark.parametrize("name", slow_except(LINEN, "lstm", "gru", "mgu"))
 def test_linen_agrees_there_and_back(name):
     kind, module = LINEN[name]
     weights = linen_weights(module)

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import seqjax as sj
 from seqjax import layers
@@ -76,6 +77,7 @@ def test_the_network_of_the_contract(key):
     assert ys.shape == (3, 2, 8)
 
 
+@pytest.mark.slow
 def test_params_decide_the_dtype(key):
     layer = network()
     params = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), draw(layer, 1))

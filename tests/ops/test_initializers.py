@@ -33,6 +33,7 @@ def test_draws_are_uniform_over_the_orthogonal_group():
     assert abs((np.trace(draws, axis1=1, axis2=2) ** 2).mean() - 1) < 0.05
 
 
+@pytest.mark.slow
 def test_an_ensemble_of_bidirectional_networks_initialises_in_one_compiled_program():
     """With LAPACK's QR decomposition this call never returned on two cores."""
     network = sj.stack(sj.bidirectional(sj.lstm(8)), sj.bidirectional(sj.lstm(8)))

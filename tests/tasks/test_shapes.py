@@ -159,6 +159,7 @@ def test_the_affine_bridge_maps_real_and_imaginary_parts():
     close(bridge.apply(params, source, initial), wanted)
 
 
+@pytest.mark.slow
 def test_what_the_head_reads_is_luongs_attentional_vector():
     """And with input feeding, the step after reads it beside its target."""
     params = params_of("feeding")
