@@ -100,6 +100,8 @@ def environment(threads: int, packages: Sequence[str]) -> dict[str, Any]:
         "malloc": {name: os.environ.get(name) for name in MALLOC},
         "blas_threads": {name: os.environ.get(name) for name in BLAS_THREADS},
         "xla_flags": os.environ.get("XLA_FLAGS"),
+        # Times to compile are those of reading what was compiled before, where there is a cache.
+        "compilation_cache": "JAX_COMPILATION_CACHE_DIR" in os.environ,
         "load_before": round(os.getloadavg()[0], 2),
     }
 
