@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -47,6 +48,17 @@ def x64() -> Iterator[None]:
     """Runs the test in double precision."""
     with jax.enable_x64(True):
         yield
+
+
+MEMORY_MAPS = Path("/proc/self/maps")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _free_compiled_programs() -> Iterator[None]:
+    """Forgets compiled programs before they are too many: Linux gives a process 65,530 memory maps."""
+    yield
+    if MEMORY_MAPS.exists() and MEMORY_MAPS.read_text(encoding="utf-8").count("\n") > 30_000:
+        jax.clear_caches()
 
 
 @functools.cache

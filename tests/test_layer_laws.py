@@ -1,6 +1,5 @@
 """The laws of layer_laws.py over every layer of the registry."""
 
-import jax
 import pytest
 
 from tests import layer_laws as laws
@@ -49,10 +48,3 @@ def test_a_key_decides_the_noise(name):
 @pytest.mark.parametrize("name", slow_except(["bidirectional_stack", "nested", "residual"], "residual"))
 def test_gradients_are_numerical_gradients(name, x64):
     laws.gradients_are_numerical_gradients(LAYERS[name], name in READS_TOKENS)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _free_compiled_programs():
-    """A process may hold only so many memory maps, and every program takes some."""
-    yield
-    jax.clear_caches()
