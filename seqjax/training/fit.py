@@ -152,7 +152,7 @@ def fit(
     with open_writer(checkpoints) as writer:
         training = _Training(state, step, passes, selection, checkpoints, writer, max_skipped)
         try:
-            with progress_bar(progress, passes.total(steps)) as show:
+            with progress_bar(progress, passes.total(steps), training.done) as show:
                 loop.run(training, show)
             return training.result(at_end=checkpoints is not None and checkpoints.at_end)
         except NonFinite as error:
@@ -185,6 +185,8 @@ class _Training:
             (self.state, self.first, self.done, self.place), past = found
             self.log = Log(self.first + self.done, past=past.columns, seconds=past.seconds, **options)
             self.log.in_a_row = past.in_a_row
+            if writer is not None:
+                writer.begin_after(self.step)
         self._advance = jax.jit(step, donate_argnums=0)
 
     @property
@@ -261,7 +263,7 @@ class _Loop(NamedTuple):
         selection, epochs = training.selection, training.passes.epochs
         over = training.done > 0 and (selection.stopped or training.log.seconds >= self.deadline)
         with interruptions(training.writer is not None and jax.process_count() == 1) as request:
-            while not (over or training.done == self.steps or training.place.epoch == epochs):
+            while not (over or _reached(training.done, self.steps) or _reached(training.place.epoch, epochs)):
                 over = self._epoch(training, show, request)
                 if training.place.batch == 0:
                     break  # a pass without batches
@@ -269,7 +271,7 @@ class _Loop(NamedTuple):
                     training.validate()
                 over = over or selection.stopped
                 # A training that ends within an epoch keeps its place there, for one that goes on from it.
-                if not over and training.done != self.steps:
+                if not over and not _reached(training.done, self.steps):
                     training.place = Place(training.place.epoch + 1, 0)
                 training.heed(request)
         if training.done == 0:
@@ -291,3 +293,7 @@ class _Loop(NamedTuple):
             if training.selection.stopped or training.log.seconds >= self.deadline:
                 return True
         return False
+
+
+def _reached(count: int, limit: int | None) -> bool:
+    return limit is not None and count >= limit

@@ -66,4 +66,4 @@ def interruptions(listening: bool) -> Iterator[Request]:
         yield request
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -14,12 +14,13 @@ Show = Callable[[int, Mapping[str, Any]], None]
 
 
 @contextmanager
-def progress_bar(visible: bool, total: int | None) -> Iterator[Show]:
+def progress_bar(visible: bool, total: int | None, begun: int = 0) -> Iterator[Show]:
     """Shows the number of steps, steps a second, the remaining time and the loss, through `rich`.
 
     Args:
       visible: whether to show anything.
       total: the number of steps, or `None` if it is not known; then no remaining time is shown.
+      begun: how many steps were taken before.
 
     Yields:
       `(done, metrics) -> None`, to be called now and then.
@@ -44,10 +45,10 @@ def progress_bar(visible: bool, total: int | None) -> Iterator[Show]:
     )
     start = time.monotonic()
     with bar:
-        line = bar.add_task("training", total=total, rate="-", values="")
+        line = bar.add_task("training", total=total, completed=begun, rate="-", values="")
 
         def show(done: int, metrics: Mapping[str, Any]) -> None:
-            rate = done / max(time.monotonic() - start, 1e-9)
+            rate = (done - begun) / max(time.monotonic() - start, 1e-9)
             values = " ".join(f"{name} {_short(value)}" for name, value in metrics.items() if name in SHOWN)
             bar.update(line, completed=done, rate=f"{rate:.3g}", values=values)
 

@@ -243,6 +243,20 @@ def test_leaves_of_one_name_are_refused(tmp_path):
         save_checkpoint(tmp_path, {"a.b": jnp.ones(1), "a": {"b": jnp.ones(1)}}, step=1)
 
 
+def test_notes_and_leaves_that_cannot_be_kept(tmp_path):
+    with pytest.raises(TypeError, match="the leaf rate is a float, expected an array"):
+        save_checkpoint(tmp_path, {"rate": 0.5}, step=1)
+    with pytest.raises(ValueError, match=r"weights has the name '../x', expected"):
+        save_checkpoint(tmp_path, {"w": jnp.ones(1)}, step=1, weights={"../x": {}})
+    with pytest.raises(TypeError, match="not JSON"):
+        save_checkpoint(tmp_path, {"w": jnp.ones(1)}, step=1, notes={"a": object()})
+    assert list(tmp_path.iterdir()) == []
+    notes = {"counts": {10: 1, 9: (2, 3)}}
+    save_checkpoint(tmp_path, {"w": jnp.ones(1)}, step=1, notes=notes)
+    found = load_checkpoint(tmp_path, {"w": jnp.ones(1)}).notes
+    assert found == {"counts": {"10": 1, "9": [2, 3]}}
+
+
 def test_a_full_disk_leaves_the_old_checkpoint(folder):
     """The system itself refuses to write: no file may grow past 100 bytes."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)

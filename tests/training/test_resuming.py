@@ -87,6 +87,22 @@ def test_a_training_cut_off_anywhere_goes_on_as_if_it_had_not_been(options, tmp_
     same(again, whole)
 
 
+def test_a_broken_checkpoint_is_never_the_one_that_is_kept(tmp_path):
+    settings = Checkpoints(tmp_path, every=3, seconds=None, keep_last=2)
+    with pytest.raises(Cut):
+        fit(start(), STEP, shuffled, steps=9, checkpoints=settings, callback=cut_after(7))
+    (tmp_path / "0000000006" / "manifest.json").unlink()
+    settings = settings._replace(keep_last=1)
+    with pytest.warns(UserWarning, match="0000000003 is used instead"), pytest.raises(Cut):
+        fit(start(), STEP, shuffled, steps=9, checkpoints=settings, callback=cut_after(5))
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {"0000000003", "broken-0000000006"} <= names
+    same(fit(start(), STEP, shuffled, steps=9, checkpoints=settings), fit(start(), STEP, shuffled, steps=9))
+    # Less than what was done is nothing to do.
+    assert int(fit(start(), STEP, shuffled, steps=4, checkpoints=settings).state.step) == 9
+    assert int(fit(start(), STEP, shuffled, epochs=1, checkpoints=settings).state.step) == 9
+
+
 def test_batches_that_know_where_they_stand(tmp_path):
     def batches(seed=0):
         return map_of(Batches([[1.0], [2.0, 3.0], [4.0], [5.0]], batch_size=2, seed=seed))

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from seqjax.checks import kind_of
 from seqjax.training.sharding import placed
 from seqjax.training.weights import named_arrays
 from seqjax.types import PyTree
@@ -28,12 +29,16 @@ def described(tree: PyTree) -> list[dict[str, Any]]:
       A dictionary a leaf, in the pytree's order.
 
     Raises:
+      TypeError: if a leaf is no array.
       ValueError: if two leaves have one name.
 
     Example:
       >>> described({"kernel": jnp.ones((2, 3))})
       [{'name': 'kernel', 'shape': [2, 3], 'dtype': 'float32'}]
     """
+    for name, leaf in named_arrays(tree).items():
+        if not hasattr(leaf, "dtype"):
+            raise TypeError(f"the leaf {name} is {kind_of(leaf)}, expected an array: jnp.asarray makes one.")
     leaves = [
         {"name": name, "shape": list(leaf.shape), "dtype": str(leaf.dtype)}
         for name, leaf in named_arrays(tree).items()

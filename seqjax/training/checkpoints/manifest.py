@@ -45,7 +45,8 @@ def write_manifest(folder: Path, document: dict[str, Any]) -> None:
         path = folder / name
         files[name] = {"bytes": path.stat().st_size, "sha256": _digest(path)}
         _flush(path)
-    content = _canonical({"format": FORMAT, "version": VERSION, **document, "files": files})
+    document = json.loads(json.dumps({"format": FORMAT, "version": VERSION, **document, "files": files}))
+    content = _canonical(document)  # of what reading it gives: names that were numbers are sorted as strings
     (folder / MANIFEST).write_bytes(content)
     for path in (folder / MANIFEST, *(place for place in folder.rglob("*") if place.is_dir()), folder):
         _flush(path)

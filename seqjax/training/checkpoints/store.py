@@ -17,6 +17,7 @@ import jax
 import numpy as np
 
 from seqjax.checks import check_size
+from seqjax.data.members import is_safe
 from seqjax.training.checkpoints.arrays import read_arrays, write_arrays
 from seqjax.training.checkpoints.errors import BrokenCheckpoint
 from seqjax.training.checkpoints.leaves import (
@@ -80,6 +81,7 @@ def save_checkpoint(
     Raises:
       ImportError: if orbax or safetensors are missing; the message names the extra.
       OSError: if it cannot be written; the message says which checkpoint is the newest.
+      TypeError: if a leaf is no array, or JSON cannot hold a note.
       ValueError: if two leaves of the state have the same name.
 
     Example:
@@ -89,6 +91,9 @@ def save_checkpoint(
     folder = Path(folder)
     final, draft = folder / f"{step:010d}", folder / f"{_UNFINISHED}{step:010d}"
     leaves = described(state)
+    for name in weights or {}:
+        if not is_safe(f"{name}.safetensors") or "/" in name:
+            raise ValueError(f"weights has the name {name!r}, expected one that a file can have.")
     document = {
         "step": step,
         "versions": _versions(),
@@ -110,7 +115,6 @@ def save_checkpoint(
             _put(draft, final)
         _together("put")
     except OSError as error:
-        shutil.rmtree(draft, ignore_errors=True)
         newest = next(iter(checkpoint_paths(folder)), None)
         whole = f"the newest one is {newest}" if newest else "there is none"
         reason = error.strerror or error
@@ -118,6 +122,8 @@ def save_checkpoint(
             f"the checkpoint of step {step} cannot be written to {folder} ({reason}): free some space or "
             f"mend its permissions, and go on from the newest checkpoint; {whole}."
         ) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
     return final
 
 
@@ -148,7 +154,7 @@ def load_checkpoint(path: str | os.PathLike, like: PyTree) -> Checkpoint:
       FileNotFoundError: path is no-such-folder, where there is no checkpoint.
     """
     path = Path(path)
-    found = path if _NAME.fullmatch(path.name) else newest_checkpoint(path)
+    found = newest_checkpoint(path) or (path if _NAME.fullmatch(path.name) else None)
     if found is None or not found.is_dir():
         raise FileNotFoundError(f"path is {path}, where there is no checkpoint.")
     document = read_manifest(found)
@@ -230,6 +236,23 @@ def prune(folder: Path, keep_last: int, best: list[Path]) -> None:
     for path in checkpoint_paths(folder)[keep_last:]:
         if path not in best:
             _discard(path)
+
+
+def set_aside(folder: Path, step: int) -> None:
+    """Renames the checkpoints of later steps: none was whole when that of this step was gone on from.
+
+    Args:
+      folder: of checkpoints.
+      step: of the newest one that is whole.
+
+    Example:
+      >>> set_aside(Path("no-such-folder"), 3)
+    """
+    for path in checkpoint_paths(folder):
+        if int(path.name) > step:
+            aside = path.with_name(f"broken-{path.name}")
+            shutil.rmtree(aside, ignore_errors=True)
+            os.rename(path, aside)
 
 
 @contextmanager

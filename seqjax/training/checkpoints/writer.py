@@ -18,7 +18,7 @@ from seqjax.checks import check_size
 from seqjax.training.checkpoints.arrays import check_orbax
 from seqjax.training.checkpoints.errors import BrokenCheckpoint
 from seqjax.training.checkpoints.manifest import read_manifest
-from seqjax.training.checkpoints.store import checkpoint_paths, opened, prune, save_checkpoint
+from seqjax.training.checkpoints.store import checkpoint_paths, opened, prune, save_checkpoint, set_aside
 from seqjax.training.state import copied, on_host
 from seqjax.types import PyTree
 
@@ -62,6 +62,12 @@ class Writer:
         self._best = _marked_best(self.folder) if settings.keep_best else []
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._waiting: Future | None = None
+
+    def begin_after(self, step: int) -> None:
+        """Sets broken checkpoints of later steps aside, which would else count as the newest."""
+        self.saved = step
+        if jax.process_index() == 0:
+            set_aside(self.folder, step)
 
     def due(self, step: int) -> bool:
         """Whether it is time to save; raises what went wrong with the checkpoint before."""
