@@ -20,6 +20,7 @@ The learning rates live in the states, where `inject_hyperparams` keeps them; wh
 was given is not read.
 """
 
+from seqjax.training import online
 from seqjax.training.checkpoints import (
     BrokenCheckpoint,
     Checkpoint,
@@ -56,6 +57,7 @@ __all__ = [
     "make_step",
     "named_arrays",
     "newest_checkpoint",
+    "online",
     "replicated",
     "save_checkpoint",
     "save_weights",

@@ -72,8 +72,6 @@ def make_step(loss: Loss, optimizer: optax.GradientTransformation, *, carry_over
         raise TypeError(f"loss is a {type(loss).__name__}, expected a function such as task.loss.")
     check_optimizer(optimizer)
     check_flag("carry_over", carry_over)
-    # Optimizers that look at the loss, such as reduce_on_plateau, are given it; others ignore it.
-    update = optax.with_extra_args_support(optimizer).update
 
     def step(state: TrainingState, batch: Batch) -> tuple[TrainingState, dict[str, Array]]:
         key = jax.random.fold_in(state.key, state.step)
@@ -82,18 +80,52 @@ def make_step(loss: Loss, optimizer: optax.GradientTransformation, *, carry_over
             return loss(params, batch, carry=state.carry if carry_over else None, key=key)
 
         (value, aux), gradients = jax.value_and_grad(objective, has_aux=True)(state.params)
-        norm = optax.tree.norm(gradients)
-        taken = jnp.isfinite(value) & jnp.isfinite(norm)
-        updates, opt_state = update(gradients, state.opt_state, state.params, value=value)
-        params = optax.apply_updates(state.params, updates)
-        params, opt_state = _chosen(taken, (params, opt_state), (state.params, state.opt_state))
-        carry = _carried(state.carry, jax.lax.stop_gradient(aux.carry)) if carry_over else state.carry
-        state = TrainingState(params, opt_state, state.step + 1, state.key, carry)
-        metrics = {"loss": value, **aux.metrics, **aux.derived(aux.metrics)}
-        metrics |= {"gradient_norm": norm, "count": aux.count, "skipped": 1 - taken.astype(jnp.int32)}
-        return state, metrics | {"nonfinite_leaf": _first_nonfinite(gradients)}
+        return descend(optimizer, state, gradients, value, aux, aux.carry if carry_over else None)
 
     return step
+
+
+def descend(
+    optimizer: optax.GradientTransformation,
+    state: TrainingState,
+    gradients: Params,
+    value: Array,
+    aux: LossAux,
+    carry: Carry | None,
+) -> tuple[TrainingState, dict[str, Array]]:
+    """The state after a step along a gradient, however that was computed, and the metrics of the step.
+
+    Args:
+      optimizer: the one of the state.
+      state: before the step.
+      gradients: of the loss, with the structure of the params.
+      value: the loss.
+      aux: what else it told.
+      carry: to hand on, or `None` to leave the state's as it is.
+
+    Returns:
+      The state and the metrics, as a step of `make_step` gives them; what is not finite changes nothing.
+
+    Example:
+      >>> optimizer = optax.scale(-1.0)
+      >>> params, number = jnp.ones(2), jnp.zeros((), int)
+      >>> state = TrainingState(params, optimizer.init(params), number, jax.random.key(0))
+      >>> aux = LossAux({}, jnp.ones(()))
+      >>> descend(optimizer, state, jnp.ones(2), jnp.zeros(()), aux, None)[0].params.tolist()
+      [0.0, 0.0]
+    """
+    norm = optax.tree.norm(gradients)
+    taken = jnp.isfinite(value) & jnp.isfinite(norm)
+    # Optimizers that look at the loss, such as reduce_on_plateau, are given it; others ignore it.
+    update = optax.with_extra_args_support(optimizer).update
+    updates, opt_state = update(gradients, state.opt_state, state.params, value=value)
+    params = optax.apply_updates(state.params, updates)
+    params, opt_state = _chosen(taken, (params, opt_state), (state.params, state.opt_state))
+    carry = state.carry if carry is None else _carried(state.carry, jax.lax.stop_gradient(carry))
+    state = TrainingState(params, opt_state, state.step + 1, state.key, carry)
+    metrics = {"loss": value, **aux.metrics, **aux.derived(aux.metrics)}
+    metrics |= {"gradient_norm": norm, "count": aux.count, "skipped": 1 - taken.astype(jnp.int32)}
+    return state, metrics | {"nonfinite_leaf": _first_nonfinite(gradients)}
 
 
 def _chosen(which: Array, new: PyTree, old: PyTree) -> PyTree:
