@@ -92,9 +92,9 @@ def gradient_flow(
     Example:
       >>> import seqjax as sj
       >>> from seqjax.tasks import heads, many_to_one
-      >>> task = many_to_one(sj.lstm(3), heads.categorical(2))
+      >>> task = many_to_one(sj.lstm(2), heads.gaussian(1, scale=1.0))
       >>> params = task.init(jax.random.key(0), 1)
-      >>> flow = gradient_flow(task.loss, params, Batch(jnp.ones((4, 2, 1)), jnp.zeros((2,), int)))
+      >>> flow = gradient_flow(task.loss, params, Batch(jnp.ones((4, 2, 1)), jnp.zeros((2, 1))))
       >>> reached = flow.layers["network"]
       >>> reached.carry.cell.shape, (reached.output[:, 0] > 0).tolist()  # the head reads the last step alone
       ((4, 2), [False, False, False, True])

@@ -14,7 +14,7 @@ from tests import laws
 from tests.registry import CELLS, RELATIVES
 
 ALL = CELLS | RELATIVES
-BY_DEFAULT = ("elman_tanh", "lru", "lstm")
+BY_DEFAULT = ("elman_tanh",)
 NAMES = [name if name in BY_DEFAULT else pytest.param(name, marks=pytest.mark.slow) for name in sorted(ALL)]
 
 
