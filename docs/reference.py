@@ -42,6 +42,7 @@ PAGES: dict[str, tuple[ModuleType, str]] = {
     "seqjax.tasks": (tasks, "The five shapes of problems."),
     "seqjax.heads": (heads, "From outputs to a loss and a prediction."),
     "seqjax.training": (training, "States, steps, a loop, weights in files."),
+    "seqjax.training.online": (training.online, "Learning from streams, forward in time."),
     "seqjax.plot": (plot, "Pictures of what recurrent models do; the gallery shows them."),
     "seqjax.diagnostics": (diagnostics, "What a recurrent network does, measured."),
     "seqjax.decoding": (decoding, "From a trained task to sequences."),
