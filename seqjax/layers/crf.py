@@ -12,7 +12,7 @@ from flax import struct
 
 from seqjax import ops
 from seqjax.checks import as_array, check_key, check_size, kind_of, shown
-from seqjax.ops import markov
+from seqjax.ops import markov, paths
 from seqjax.ops.chain import Chain, chain, path_terms
 from seqjax.ops.semirings import finite
 from seqjax.types import Array, Key
@@ -149,7 +149,7 @@ def _marginals(arguments: Arguments, method: str) -> Array:
 @partial(jax.jit, static_argnums=1)
 def _decode(arguments: Arguments, method: str) -> tuple[Array, Array]:
     made, _ = _chain(*arguments)
-    tags, peak = markov.best_path(jax.lax.stop_gradient(made), method)
+    tags, peak = paths.best_path(jax.lax.stop_gradient(made), method)
     log_probability = _relative(made, tags, markov.forward(made, method))
     return tags, jnp.where(jnp.isnan(peak), jnp.nan, log_probability)
 

@@ -14,13 +14,13 @@ from flax import struct
 
 from seqjax import ops
 from seqjax.checks import check_key, check_size
+from seqjax.statespace.arguments import checked_tolerance
 from seqjax.statespace.hmm.arguments import (
     check_chain,
     check_emission,
     checked_fixed,
     checked_observations,
     checked_pseudo_counts,
-    checked_tolerance,
     num_observations,
 )
 from seqjax.statespace.hmm.emissions.categorical import log_dirichlet, log_frequencies

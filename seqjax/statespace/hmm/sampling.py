@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from seqjax.checks import check_key, check_size
-from seqjax.ops import markov
+from seqjax.ops import markov, paths
 from seqjax.ops.chain import rows
 from seqjax.statespace.hmm.checks import Arguments, chain_of, check_params, checked_arguments
 from seqjax.statespace.hmm.params import HMMParams
@@ -103,4 +103,4 @@ def posterior_sample(
 def _posterior_sample(arguments: Arguments, key: Key, method: str) -> Array:
     chain = chain_of(arguments)
     noise = jax.random.gumbel(key, chain.scores.shape, chain.scores.dtype)
-    return markov.drawn_path(chain, markov.forward(chain, method), noise, method)
+    return paths.drawn_path(chain, markov.forward(chain, method), noise, method)

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from seqjax.ops import markov
+from seqjax.ops import paths
 from seqjax.ops.chain import path_terms
 from seqjax.ops.summation import compensated_sum
 from seqjax.statespace.hmm.checks import Arguments, chain_of, checked_arguments
@@ -60,6 +60,6 @@ def viterbi(
 @partial(jax.jit, static_argnums=1)
 def _viterbi(arguments: Arguments, method: str) -> tuple[Array, Array]:
     chain = chain_of(arguments)
-    states, peak = markov.best_path(jax.lax.stop_gradient(chain), method)
+    states, peak = paths.best_path(jax.lax.stop_gradient(chain), method)
     log_probability = compensated_sum(path_terms(chain, states))
     return states, jnp.where(jnp.isnan(peak), jnp.nan, log_probability)

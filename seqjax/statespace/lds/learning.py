@@ -14,9 +14,10 @@ import numpy as np
 from flax import struct
 
 from seqjax.checks import check_size
+from seqjax.statespace.arguments import checked_tolerance
 from seqjax.statespace.lds.checks import Evidence, checked_problem, dtype_of
 from seqjax.statespace.lds.expectation import emissions, expectations, observed_steps, transitions
-from seqjax.statespace.lds.learned import check_axes_of_learned, checked_names, checked_tolerance
+from seqjax.statespace.lds.learned import check_axes_of_learned, checked_names
 from seqjax.statespace.lds.maximization import diagonal_factor, first_state, regression
 from seqjax.statespace.lds.params import LDSParams
 from seqjax.types import Array
