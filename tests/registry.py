@@ -48,6 +48,9 @@ RELATIVES = {
 
 INPUT_SIZE = 3
 
+KINDS = ("gru", "lru", "mamba2", "unstructured")
+"""One cell of each structure, for laws that take long: complex carries, matrices, nothing but a step."""
+
 
 def update_gate_rnn(hidden_size):
     """The worked example of the documentation, which must obey the laws like any other cell."""

@@ -11,17 +11,15 @@ import seqjax as sj
 from seqjax import diagnostics
 from seqjax.ops.rows import Rows
 from tests import laws
-from tests.registry import CELLS, RELATIVES
+from tests.registry import CELLS, KINDS
 
-ALL = CELLS | RELATIVES
-BY_DEFAULT = ("elman_tanh",)
-NAMES = [name if name in BY_DEFAULT else pytest.param(name, marks=pytest.mark.slow) for name in sorted(ALL)]
+NAMES = ["elman_tanh", *(pytest.param(name, marks=pytest.mark.slow) for name in KINDS)]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_they_are_finite_differences_of_the_unroll(name, x64):
     """Of one step, and over several: the carry after step t as a function of the one after step k."""
-    cell = ALL[name]
+    cell = CELLS[name]
     params, xs, carry = laws.example(cell, num_steps=4, batch_shape=(2,))
     jacobians = diagnostics.state_jacobians(cell, params, xs, carry=carry)
     rows = Rows.of(carry, 1)
@@ -44,7 +42,7 @@ def test_they_are_finite_differences_of_the_unroll(name, x64):
 def measured():
     """An Elman network in float64: its Jacobians, products by numpy, and their norms."""
     with jax.enable_x64(True):
-        cell = ALL["elman_tanh"]
+        cell = CELLS["elman_tanh"]
         params, xs, carry = laws.example(cell, num_steps=5, batch_shape=(2,))
         matrices = np.asarray(diagnostics.state_jacobians(cell, params, xs, carry=carry).matrices)
     products = np.zeros((5, 5, 2, 4, 4))

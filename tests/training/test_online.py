@@ -17,11 +17,10 @@ from seqjax.training.online.rule import Probe
 from seqjax.transforms import cut_feedback
 from tests import laws
 from tests.layers.tools import draw
-from tests.registry import CELLS, RELATIVES
+from tests.registry import CELLS, KINDS, RELATIVES
 
 ALL = CELLS | RELATIVES
-BY_DEFAULT = ("elman_tanh",)
-NAMES = [name if name in BY_DEFAULT else pytest.param(name, marks=pytest.mark.slow) for name in sorted(ALL)]
+NAMES = ["elman_tanh", *(pytest.param(name, marks=pytest.mark.slow) for name in KINDS)]
 T, B, D = 4, 3, 3
 GENERATOR = np.random.default_rng(0)
 INPUTS, TARGETS = GENERATOR.normal(size=(T, B, D)), GENERATOR.normal(size=(T, B, 1))
