@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import harness
@@ -56,26 +56,42 @@ class Problem(NamedTuple):
         return batch, num_steps, input_size, self.output_weights.shape[-1]
 
 
+class Network(NamedTuple):
+    """A way of jax to run a cell: `(weights, xs) -> ys`."""
+
+    name: str
+    weights: Any
+    run: Run
+    note: str = ""
+    counts: bool = True
+
+
 def contenders(problem: Problem, direction: str, options: argparse.Namespace) -> Iterator[Contender]:
     """All that can be imported and have such a cell, ours first."""
-    make = functools.partial(_jax_contender, problem, direction)
-    yield make("seqjax", *_ours(problem, "auto"))
-    for name, method in _variants(options).items():
-        yield make(f"seqjax, {name}", *_ours(problem, method), counts=False)
-    if linen:
-        for variant in ("LSTMCell", "OptimizedLSTMCell") if problem.kind == "lstm" else ("",):
-            yield make(f"flax, linen {variant}".strip(), *_linen(problem, variant))
-    if nnx:
-        yield make("flax, nnx", *_nnx(problem))
-    if haiku and problem.kind == "lstm":
-        yield make("haiku", *_haiku(problem), note="its GRU and Elman network compute something else")
-    if equinox and problem.kind != "elman":
-        yield make("equinox", *_equinox(problem), note="has no Elman network")
+    for network in networks(problem, {"": "auto"} | _variants(options)):
+        yield _jax_contender(problem, direction, network)
     if options.device == "gpu" and problem.kind == "lstm":
         note = "jax.experimental.rnn, batch first; not counted: it gave other numbers than all others"
-        yield make("jax, cuDNN", *_jax_cudnn(problem), note=note, counts=False)
+        cudnn = Network("jax, cuDNN", *_jax_cudnn(problem), note=note, counts=False)
+        yield _jax_contender(problem, direction, cudnn)
     if torch:
         yield _torch_contender(problem, direction, options)
+
+
+def networks(problem: Problem, methods: Mapping[str, Any]) -> Iterator[Network]:
+    """Those of jax that can be imported and have such a cell, ours first: one for each of our `methods`."""
+    for name, method in methods.items():
+        yield Network(f"seqjax, {name}" if name else "seqjax", *_ours(problem, method), counts=not name)
+    if linen:
+        for variant in ("LSTMCell", "OptimizedLSTMCell") if problem.kind == "lstm" else ("",):
+            yield Network(f"flax, linen {variant}".strip(), *_linen(problem, variant))
+    if nnx:
+        yield Network("flax, nnx", *_nnx(problem))
+    if haiku and problem.kind == "lstm":
+        note = "its GRU and Elman network compute something else"
+        yield Network("haiku", *_haiku(problem), note=note)
+    if equinox and problem.kind != "elman":
+        yield Network("equinox", *_equinox(problem), note="has no Elman network")
 
 
 def _variants(options: argparse.Namespace) -> dict[str, Any]:
@@ -88,28 +104,25 @@ def _variants(options: argparse.Namespace) -> dict[str, Any]:
     return variants | (unrolled if options.device == "gpu" else {})
 
 
-def _jax_contender(
-    problem: Problem,
-    direction: str,
-    name: str,
-    weights: Any,
-    run: Run,
-    *,
-    note: str = "",
-    counts: bool = True,
-) -> Contender:
-    """A contender from weights and `(weights, xs) -> ys`, both jitted."""
+def lowered(problem: Problem, direction: str, network: Network) -> tuple[Any, list[Any]]:
+    """The traced program, to be compiled, and the arguments that it takes."""
 
     def value(weights: Any, xs: Any, output_weights: Any) -> Any:
-        return jnp.sum(run(weights, xs) * output_weights)
+        return jnp.sum(network.run(weights, xs) * output_weights)
 
-    function = run if direction == "forward" else jax.value_and_grad(value, argnums=(0, 1))
+    function = network.run if direction == "forward" else jax.value_and_grad(value, argnums=(0, 1))
+    arguments = [jax.tree.map(jnp.asarray, network.weights), jnp.asarray(problem.xs)]
+    if direction == "gradient":
+        arguments.append(jnp.asarray(problem.output_weights))
+    return jax.jit(function).lower(*arguments), arguments
+
+
+def _jax_contender(problem: Problem, direction: str, network: Network) -> Contender:
+    """A network, jitted."""
 
     def prepare() -> Callable[[], Any]:
-        arguments = [jax.tree.map(jnp.asarray, weights), jnp.asarray(problem.xs)]
-        if direction == "gradient":
-            arguments.append(jnp.asarray(problem.output_weights))
-        program = jax.jit(function).lower(*arguments).compile()
+        traced, arguments = lowered(problem, direction, network)
+        program = traced.compile()
         return lambda: jax.block_until_ready(program(*arguments))
 
     def answer(result: Any) -> dict[str, Any]:
@@ -118,7 +131,7 @@ def _jax_contender(
         value, (_, d_xs) = result
         return _relative({"value": value / problem.xs.size**0.5, "inputs' gradient": d_xs})
 
-    return Contender(name, prepare, answer, note=note, counts=counts)
+    return Contender(network.name, prepare, answer, note=network.note, counts=network.counts)
 
 
 def _relative(answers: dict[str, Any]) -> dict[str, Any]:

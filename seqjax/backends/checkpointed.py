@@ -27,7 +27,8 @@ def checkpointed(
       params: its params.
       carry: the carry before the first step, leaves `[*B, ...]`.
       xs: a pytree of arrays `[T, *B, ...]`.
-      segment_length: steps a segment; `None` for the square root of `T`, rounded up.
+      segment_length: steps a segment; `None` for about the square root of `T`. Where it divides `T`, no input
+        or output is copied.
 
     Returns:
       The carry after the last step, and the outputs `[T, *B, H]`.
@@ -46,7 +47,7 @@ def checkpointed(
     """
     num_steps = jax.tree.leaves(xs)[0].shape[0]
     if segment_length is None:
-        segment_length = max(1, math.ceil(math.sqrt(num_steps)))
+        segment_length = default_length(num_steps)
     check_size("segment_length", segment_length)
     num_segments = num_steps // segment_length
     whole = num_segments * segment_length
@@ -64,3 +65,23 @@ def checkpointed(
         return carry, ys
     carry, last = segment(params, carry, jax.tree.map(lambda leaf: leaf[whole:], xs))
     return carry, jax.tree.map(lambda head, tail: jnp.concatenate([head, tail]), ys, last)
+
+
+def default_length(num_steps: int) -> int:
+    """Steps a segment: a divisor of `T` near its square root, or else the root itself.
+
+    Steps left over are a segment of their own, which costs a copy of all inputs and outputs.
+
+    Args:
+      num_steps: `T`.
+
+    Returns:
+      A positive integer.
+
+    Example:
+      >>> default_length(100_000), default_length(10_007)
+      (250, 101)
+    """
+    root = math.isqrt(max(num_steps, 1))
+    divisor = next(length for length in range(root, 0, -1) if num_steps % length == 0)
+    return divisor if 4 * divisor > root else math.ceil(math.sqrt(num_steps))
