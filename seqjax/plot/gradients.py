@@ -14,7 +14,11 @@ RANGE = 1e-12
 
 
 def gradient_norms(
-    norms: npt.ArrayLike, bound: npt.ArrayLike | None = None, *, axes: Axes | None = None
+    norms: npt.ArrayLike,
+    bound: npt.ArrayLike | None = None,
+    *,
+    limits: tuple[float, float] | None = None,
+    axes: Axes | None = None,
 ) -> Axes:
     """A map of how strongly the state of each step depends on that of each step before, and of its bound.
 
@@ -24,13 +28,16 @@ def gradient_norms(
     Args:
       norms: `[T, T]`, `‖∂h_t/∂h_k‖` at row `t` and column `k`; what is above the diagonal is not read.
       bound: `[T, T]`, an upper bound of each, such as that of Pascanu et al. (2013, eq. 7).
+      limits: which norms are darkest and brightest, so that maps can be compared; by default the least, but
+        no less than 1e-12 of the largest, and the largest.
       axes: where to draw; `None` for a new figure.
 
     Returns:
       The axes.
 
     Raises:
-      ValueError: if the shapes do not fit, or no norm is positive and finite.
+      ValueError: if the shapes do not fit, no norm is positive and finite, or limits do not rise from a
+        positive number.
 
     Example:
       >>> from seqjax.plot import new_figure
@@ -53,21 +60,32 @@ def gradient_norms(
     from matplotlib.colors import LogNorm
 
     axes = axes_or_new(axes, (5.2, 4))
-    low = max(positive.min(), positive.max() * RANGE)
-    high = positive.max() if positive.max() > low else 10 * low
+    low, high = _checked_limits(limits, positive)
     image = axes.imshow(
         np.ma.masked_array(np.maximum(norms, low), ~before),
         cmap="cividis",
         norm=LogNorm(low, high),
         interpolation="nearest",
     )
-    extend = "min" if low > positive.min() or (norms[before] == 0).any() else "neither"
+    below, above = norms[before].min() < low, positive.max() > high
+    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get((below, above), "neither")
     axes.figure.colorbar(image, ax=axes, label="‖∂h$_t$/∂h$_k$‖", extend=extend)
     if bound is not None:
         _draw_bound(axes, norms, bound, before, low)
     axes.set_xlabel("k: the state that it depends on")
     axes.set_ylabel("t: the state that depends")
     return axes
+
+
+def _checked_limits(limits: tuple[float, float] | None, positive: npt.NDArray) -> tuple[float, float]:
+    if limits is None:
+        high = positive.max()
+        low = max(positive.min(), high * RANGE)
+        return (low, high) if low < high else (high / 10, high)
+    low, high = limits
+    if not 0 < low < high < np.inf:
+        raise ValueError(f"limits is {limits}, expected two positive numbers, the first the smaller.")
+    return low, high
 
 
 def _draw_bound(axes: Axes, norms: npt.NDArray, bound: npt.NDArray, before: npt.NDArray, low: float) -> None:

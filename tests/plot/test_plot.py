@@ -63,6 +63,11 @@ def test_norms_are_dark_where_small_and_blank_above_the_diagonal(axes):
     assert not [line for line in axes.lines if line.get_label() == "exceeds the bound"]
 
 
+def test_norms_that_neither_shrink_nor_grow_are_bright(axes):
+    plot.gradient_norms(np.ones((3, 3)), axes=axes)
+    assert axes.images[0].get_clim()[1] == 1
+
+
 def test_norms_above_their_bound_are_crossed(axes):
     bound = 0.6 ** np.maximum(LAG, 0)
     norms = 0.5 ** np.maximum(LAG, 0)
@@ -150,6 +155,7 @@ def test_replicas_have_the_same_lines(axes):
         (lambda: plot.gradient_norms(np.ones((2, 3))), "expected [T, T], the two equal"),
         (lambda: plot.gradient_norms(np.zeros((2, 2))), "norms holds no positive, finite number"),
         (lambda: plot.gradient_norms(np.ones((2, 2)), np.ones((3, 3))), "expected that of norms, (2, 2)"),
+        (lambda: plot.gradient_norms(np.eye(2), limits=(1, 0)), "limits is (1, 0), expected two positive"),
         (lambda: plot.gradient_flow([0.0]), "norms holds no positive number"),
         (lambda: plot.singular_values([[1.0]], [1.0, 2.0]), "bound has shape (2,), expected (1,)"),
         (lambda: plot.state_probabilities([[1.0]], [1]), "path holds other than integers from 0 to 0"),
