@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from seqjax.ops.naming import place_name
 from seqjax.types import Array, Params
 
 
@@ -28,7 +29,7 @@ def named_arrays(params: Params) -> dict[str, Array]:
       ['layers[0]', 'layers[1]']
     """
     leaves = jax.tree_util.tree_leaves_with_path(params)
-    return {_name(path): leaf for path, leaf in leaves}
+    return {place_name(path): leaf for path, leaf in leaves}
 
 
 def save_weights(path: str | os.PathLike, params: Params, metadata: Mapping[str, str] | None = None) -> None:
@@ -97,7 +98,7 @@ def load_weights(path: str | os.PathLike, like: Params) -> Params:
                 f"path is {path}, whose leaf {name} is {got.dtype}{list(got.shape)}, expected "
                 f"{leaf.dtype}{list(leaf.shape)}: it holds a model of other sizes."
             )
-    return jax.tree_util.tree_map_with_path(lambda place, leaf: jnp.asarray(arrays[_name(place)]), like)
+    return jax.tree_util.tree_map_with_path(lambda place, leaf: jnp.asarray(arrays[place_name(place)]), like)
 
 
 def read_weights(path: str | os.PathLike) -> dict[str, np.ndarray]:
@@ -130,11 +131,6 @@ def read_weights(path: str | os.PathLike) -> dict[str, np.ndarray]:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
     except safetensors.SafetensorError as error:
         raise ValueError(f"path is {path}, which is not a whole safetensors file: {error}") from error
-
-
-def _name(path: tuple) -> str:
-    """`.network[0].kernel` as `network[0].kernel`, `['a'][0]` as `a[0]`."""
-    return jax.tree_util.keystr(path).replace("['", ".").replace("']", "").lstrip(".")
 
 
 def _safetensors() -> ModuleType:
