@@ -120,7 +120,7 @@ for platform in ("cpu", "cuda", "tpu"):
 # ## Conclusion
 
 # %%
-best = int(jnp.argmax(jnp.median(alone, axis=1)))
+best = int(jnp.argmax(alone.min(axis=1)))  # good whatever the seed: the largest rate has bad luck too
 committee, typical = float(together[best]), float(jnp.median(alone[best]))
 print(f"take the rate {RATES[best]}: a committee of five {committee:.1%}, its median member {typical:.1%}")
 assert typical > 0.85
