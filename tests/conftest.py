@@ -25,6 +25,9 @@ import pytest
 
 pytest.register_assert_rewrite("tests.laws")
 
+# Scripts that tests run in processes of their own, with several devices.
+collect_ignore = ["training/in_processes.py", "training/on_devices.py"]
+
 _common = {
     "deadline": None,  # the first example compiles
     "suppress_health_check": [
