@@ -3,6 +3,7 @@
 A bidirectional encoder reads the pieces of a sentence, a decoder that attends to them writes those of its
 translation, and a beam search looks for the most probable ones. No source of the test was learned from. The
 baselines: the source as it is, and the translation of the most similar sentence that was learned from.
+Takes about eight minutes on two cores.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class Options(EncoderDecoderOptions):
     embedding_size: int = option(128, "features of a piece")
     pieces: int = option(2000, "byte pairs that each language is made of")
     batch_size: int = option(32, "sentences a step")
-    epochs: int = option(16, "passes over the training sentences")
+    epochs: int = option(24, "passes over the training sentences")
+    dropout: float = option(0.3, "share of features dropped before and after each recurrent layer")
     learning_rate: float = option(3e-3, "of Adam at its peak, falling to zero along a cosine")
     length_penalty: float = option(1.0, "0 compares probabilities, which favours short answers; 1 less so")
 
