@@ -5,7 +5,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import chapters
 import gallery
+import performance
 import reference
 
 import seqjax
@@ -34,6 +36,8 @@ napoleon_use_rtype = False
 
 
 def setup(app):
-    """Writes the pages of the reference and the gallery before anything is read."""
+    """Writes the pages that are made from the code and from what was measured, before anything is read."""
     app.connect("builder-inited", lambda app: reference.write(Path(app.srcdir) / "api"))
     app.connect("builder-inited", lambda app: gallery.write(Path(app.srcdir) / "gallery"))
+    app.connect("builder-inited", lambda app: chapters.write(Path(app.srcdir) / "chapters"))
+    app.connect("builder-inited", lambda app: performance.write(Path(app.srcdir) / "performance"))

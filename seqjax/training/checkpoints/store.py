@@ -137,7 +137,8 @@ def load_checkpoint(path: str | os.PathLike, like: PyTree) -> Checkpoint:
 
     Args:
       path: a checkpoint, or a folder of checkpoints.
-      like: a pytree of arrays, keys or `jax.ShapeDtypeStruct`s, such as a new state.
+      like: a pytree of arrays, keys or of what stands for an array (`jax.ShapeDtypeStruct`), such as a new
+        state.
 
     Returns:
       A `Checkpoint`.
