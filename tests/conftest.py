@@ -60,7 +60,7 @@ MEMORY_MAPS = Path("/proc/self/maps")
 def _free_compiled_programs() -> Iterator[None]:
     """Forgets compiled programs before they are too many: Linux gives a process 65,530 memory maps."""
     yield
-    if MEMORY_MAPS.exists() and MEMORY_MAPS.read_text(encoding="utf-8").count("\n") > 30_000:
+    if MEMORY_MAPS.exists() and MEMORY_MAPS.read_text(encoding="utf-8").count("\n") > 45_000:
         jax.clear_caches()
 
 

@@ -10,7 +10,7 @@ from tests.marks import slow_except
 from tests.registry import CELLS, RELATIVES
 
 # Each structure, and each thing that a gate may do; the laws over the other cells are slow tests.
-CORE = ("elman_tanh", "gru", "lru", "lstm_everything", "unstructured")
+CORE = ("gru", "lru", "lstm_everything", "unstructured")
 NAMES = slow_except(sorted(CELLS), *CORE)
 
 

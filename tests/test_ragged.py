@@ -35,9 +35,7 @@ def programs(name, reverse):
     return laws.example(cell, NUM_STEPS, (BATCH,)), batched, alone
 
 
-@pytest.mark.parametrize(
-    ("name", "reverse"), slow_except([("lstm_peepholes", False), ("gru", True)], ("gru", True))
-)
+@pytest.mark.parametrize(("name", "reverse"), slow_except([("lstm_peepholes", False), ("gru", True)]))
 @hypothesis.settings(max_examples=500)
 @hypothesis.given(
     lengths=st.lists(st.integers(0, NUM_STEPS), min_size=BATCH, max_size=BATCH),

@@ -88,7 +88,7 @@ def assert_close(ours, theirs, atol=1e-10):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("name", slow_except(LINEN, "lstm", "gru", "mgu"))
+@pytest.mark.parametrize("name", slow_except(LINEN, "lstm"))
 def test_linen_agrees_there_and_back(name):
     kind, module = LINEN[name]
     weights = linen_weights(module)

@@ -130,13 +130,13 @@ def compare(module, dtype, lengths, atol):
 @pytest.mark.parametrize(
     ("num_layers", "two"), slow_except([(1, False), (1, True), (3, False), (3, True)], (1, False))
 )
-@pytest.mark.parametrize("name", slow_except(MODULES, "lstm", "gru"))
+@pytest.mark.parametrize("name", slow_except(MODULES, "lstm"))
 def test_ragged_batch_agrees_in_double_precision(name, num_layers, two):
     compare(make_module(name, num_layers=num_layers, bidirectional=two), np.float64, LENGTHS, 1e-10)
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("name", slow_except(MODULES, "rnn_tanh", "lstm_projected"))
+@pytest.mark.parametrize("name", slow_except(MODULES, "rnn_tanh"))
 def test_full_batch_without_biases_agrees_in_double_precision(name):
     compare(make_module(name, bias=False), np.float64, None, 1e-10)
 

@@ -46,6 +46,7 @@ def pieces(monkeypatch):
     monkeypatch.setattr(data, "chorales", made_up)
 
 
+@pytest.mark.slow
 def test_training_learns_what_alternates_and_saves_the_run(trained):
     names = ["curve.png", "report.md", "rolls.png", "run.json", "sample.mid", "weights.safetensors"]
     assert sorted(path.name for path in trained.iterdir()) == names
@@ -54,6 +55,7 @@ def test_training_learns_what_alternates_and_saves_the_run(trained):
     assert "RNN-RBM 6.27" in (trained / "report.md").read_text()
 
 
+@pytest.mark.slow
 def test_generate_goes_on_from_a_chorale_into_a_file_of_its_own(trained, pieces, capsys):
     assert main(["generate", str(trained), "--prompt", "piece1", "--num-steps", "4", "--seed", "7"]) == 0
     assert capsys.readouterr().out == f"{trained / 'sample-7.mid'}: 12 quarter notes\n"
@@ -65,6 +67,7 @@ def test_generate_goes_on_from_a_chorale_into_a_file_of_its_own(trained, pieces,
         assert sum(sounding(events, time)) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "fragment"),
     [

@@ -39,12 +39,14 @@ def run(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_bars_are_told_apart_and_baselines_reported(run):
     results = json.loads((run / "run.json").read_text())["results"]
     assert results["network"] >= 0.9 > 0.5 > results["one_for_all"]
     assert results["nearest_picture"] > 0.5
 
 
+@pytest.mark.slow
 def test_the_report_holds_counts_and_pictures(run):
     report = (run / "report.md").read_text()
     assert "108 digits to learn from, 12 to validate, 30 held out" in report
@@ -52,6 +54,7 @@ def test_the_report_holds_counts_and_pictures(run):
         assert f"![{name}]({name}.png)" in report
 
 
+@pytest.mark.slow
 def test_predict_reads_pictures_from_files(run, tmp_path, capsys):
     from PIL import Image
 
@@ -70,6 +73,7 @@ def test_predict_reads_pictures_from_files(run, tmp_path, capsys):
     assert lines[3].endswith(names[3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("content", "fragment"), [(None, "is not there"), (b"digit", "is no picture")])
 def test_files_that_hold_no_picture_are_told_in_a_line(run, tmp_path, content, fragment, capsys):
     file = tmp_path / "digit.png"

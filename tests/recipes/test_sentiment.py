@@ -46,6 +46,7 @@ def run(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_training_saves_all_that_an_answer_needs(run):
     assert sorted(path.name for path in run.iterdir()) == [
         "curve.png",
@@ -59,12 +60,14 @@ def test_training_saves_all_that_an_answer_needs(run):
     assert (run / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_training_learns_and_reports_its_baselines(run):
     results = json.loads((run / "run.json").read_text())["results"]
     assert list(results) == ["ensemble", "majority", "naive_bayes", "one_network"]
     assert results["ensemble"] > 0.9 > results["majority"]
 
 
+@pytest.mark.slow
 def test_predict_answers_with_the_saved_weights(run, capsys):
     assert main(["predict", str(run), "the film was lovely", "awful", "", "unseen words"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -72,6 +75,7 @@ def test_predict_answers_with_the_saved_weights(run, capsys):
     assert len(lines) == 4
 
 
+@pytest.mark.slow
 def test_prediction_does_not_depend_on_the_texts_beside_it(run):
     texts = ["lovely day", "so awful a film and much more", "a"]
     assert sentiment.predict(run, texts) == [sentiment.predict(run, [text])[0] for text in texts]
@@ -130,6 +134,7 @@ def test_mistakes_on_the_command_line_are_told_in_a_line(
     assert "Traceback" not in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "fragment"),
     [
@@ -153,6 +158,7 @@ def test_a_run_that_was_changed_is_refused(run, tmp_path, change, fragment, caps
     assert fragment in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_weights_cut_off_are_refused(run, tmp_path, capsys):
     (tmp_path / "run.json").write_bytes((run / "run.json").read_bytes())
     (tmp_path / "weights.safetensors").write_bytes((run / "weights.safetensors").read_bytes()[:-7])

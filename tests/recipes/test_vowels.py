@@ -36,12 +36,14 @@ def run(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_an_order_is_learned_that_single_steps_do_not_tell(run):
     results = json.loads((run / "run.json").read_text())["results"]
     assert results["one_for_all"] == 0.5
     assert results["network"] > 0.9 > 0.75 > results["steps_alone"]
 
 
+@pytest.mark.slow
 def test_the_report_holds_table_and_pictures(run):
     report = (run / "report.md").read_text()
     assert "64 utterances to learn from, 16 to validate, 40 held out" in report
@@ -49,6 +51,7 @@ def test_the_report_holds_table_and_pictures(run):
     assert "![confusions](confusions.png)" in report
 
 
+@pytest.mark.slow
 def test_predict_answers_about_files_of_numbers(run, tmp_path, capsys):
     names = []
     for number, one in enumerate(made_up(4, 2).series):
@@ -60,6 +63,7 @@ def test_predict_answers_about_files_of_numbers(run, tmp_path, capsys):
     assert lines[0].endswith(names[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "fragment"),
     [

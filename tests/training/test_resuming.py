@@ -15,6 +15,10 @@ from seqjax.tasks import LossAux
 from seqjax.training import Checkpoints, Interrupted, fit
 from seqjax.training.interruption import interruptions
 
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+BEFORE = [signal.getsignal(number) for number in SIGNALS]
+"""What the process does with them: a shell may have told it to ignore one."""
+
 
 def noisy(params, batch, *, carry=None, key=None):
     """A loss with noise, with a carry that the next batch goes on from, that depends on the batch."""
@@ -156,8 +160,7 @@ def stopped(tmp_path_factory):
 
 def test_a_signal_saves_where_training_stands(stopped):
     assert [path.name for path in stopped.iterdir() if path.name != ".lock"] == ["0000000003"]
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+    assert [signal.getsignal(number) for number in SIGNALS] == BEFORE
     with pytest.raises(Cut):
         fit(
             start(),
@@ -200,7 +203,7 @@ def test_a_second_signal_ends_the_process(monkeypatch):
         assert request.signal == signal.SIGINT
         assert signal.getsignal(signal.SIGINT) == signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     with interruptions(False) as request:
-        assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+        assert [signal.getsignal(number) for number in SIGNALS] == BEFORE
     found = []
 
     def elsewhere():

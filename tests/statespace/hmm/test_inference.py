@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from seqjax.statespace import hmm
-from tests.marks import slow_except
 from tests.statespace.hmm import enumeration
 
 T, B, K = 4, 4, 3
@@ -137,7 +136,8 @@ def check_gradient_of_everything(params, scores, method):
     np.testing.assert_allclose((moved(1e-5) - moved(-1e-5)) / 2e-5, slope, rtol=1e-7)
 
 
-@pytest.mark.parametrize("method", slow_except(["scan", "associative"], "associative"))
+@pytest.mark.slow
+@by_method
 def test_one_matrix_for_all_steps(method, x64):
     params, scores = example()
     _, results, _ = jax.device_get(run(params, scores, weights_of(), method))
