@@ -79,6 +79,14 @@ def _unreachable_index() -> str:
     return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["pip failed"])[-1]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Examples of recipes are slow tests: each compiles a network of its own."""
+    for item in items:
+        if isinstance(item, pytest.DoctestItem) and "recipes" in item.path.parts:
+            item.add_marker(pytest.mark.slow)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skips the tests that need a package archive where none can be had."""
     if item.get_closest_marker("network") and (reason := _unreachable_index()):

@@ -53,6 +53,7 @@ def run(tmp_path_factory):
     return train(tmp_path_factory.mktemp("runs") / "tagging")
 
 
+@pytest.mark.slow
 def test_training_saves_all_that_an_answer_needs(run):
     pictures = ["confusions.png", "curve.png"]
     assert sorted(path.name for path in run.iterdir()) == [
@@ -65,12 +66,14 @@ def test_training_saves_all_that_an_answer_needs(run):
     assert all((run / name).read_bytes().startswith(b"\x89PNG") for name in pictures)
 
 
+@pytest.mark.slow
 def test_words_never_seen_are_tagged_by_their_letters(run):
     results = json.loads((run / "run.json").read_text())["results"]
     assert results["network, words never seen"] > 0.9
     assert results["network"] > 0.9 > results["most frequent tag"] > 0.3
 
 
+@pytest.mark.slow
 def test_figures_count_words_and_not_sentences(run):
     results = json.loads((run / "run.json").read_text())["results"]
     fitted, _, held_out = data.split_tenths(made_up())
@@ -85,6 +88,7 @@ def test_figures_count_words_and_not_sentences(run):
     assert results["most frequent tag, words never seen"] == pytest.approx(share)
 
 
+@pytest.mark.slow
 def test_predict_answers_with_the_saved_weights_whatever_stands_beside(run, capsys):
     assert main(["predict", str(run), "Çabalar öbürdi.", "ışıken"]) == 0
     answers = ["Çabalar/NOUN öbürdi/VERB ./PUNCT", "ışıken/ADV"]
@@ -179,6 +183,7 @@ def test_mistakes_are_told_in_a_line(sentences, tmp_path, arguments, fragment, c
     assert fragment in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_text_without_words_is_refused(run, capsys):
     assert main(["predict", str(run), "  "]) == 2
     assert "there is no word in it" in capsys.readouterr().err
