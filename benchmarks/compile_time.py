@@ -8,12 +8,12 @@ is a first call; contenders take turns, and the least of the rounds counts. Noth
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
 
 import harness
+import report
 
 SIZES = {"B": 8, "D": 16, "H": 32}
 STEPS = (10, 1000, 100_000)
@@ -72,8 +72,7 @@ def main() -> None:
         document = {
             "title": title, "environment": environment, "unit": "seconds", "sizes": SIZES, "results": results,
         }  # fmt: skip
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        report.write(options.output, document)
         print(f"\nwritten: {options.output}")
 
 

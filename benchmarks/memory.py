@@ -9,12 +9,12 @@ each time. The outputs themselves are among what it takes, for whoever runs the 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import harness
+import report
 
 SIZES = {"B": 8, "D": 16, "H": 32}
 STEPS = (100, 1000, 10_000, 100_000)
@@ -60,8 +60,7 @@ def main() -> None:
         document = {
             "title": title, "environment": environment, "unit": "bytes", "sizes": SIZES, "results": results,
         }  # fmt: skip
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        report.write(options.output, document)
         print(f"\nwritten: {options.output}")
 
 

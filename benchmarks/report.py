@@ -111,10 +111,15 @@ class Report:
             "summary": self.summary(),
             "cells": [dataclasses.asdict(cell) | {"ratio": cell.ratio()} for cell in self.cells],
         }
-        self.output.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self.output.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps(document, indent=1, default=str) + "\n", encoding="utf-8")
-        os.replace(unfinished, self.output)
+        write(self.output, document)
+
+
+def write(output: Path, document: Mapping[str, Any]) -> None:
+    """Writes results as JSON, whole or not at all."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = output.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(document, indent=1, default=str) + "\n", encoding="utf-8")
+    os.replace(unfinished, output)
 
 
 def geometric_mean(ratios: Sequence[float | None]) -> float:
