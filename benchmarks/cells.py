@@ -9,7 +9,6 @@ outputs with respect to weights and inputs, its value included.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,8 @@ def main() -> None:
     """Runs the cells that are asked for."""
     title = str(__doc__).splitlines()[0]
     options = harness.start(title, str(Path(__file__).parent / "results" / "cells_{device}.json"))
-    from cells_peers import Problem, contenders
+    from contenders import contenders
+    from peers import Problem
 
     environment = harness.environment(options.threads, PACKAGES)
     cells = report.Report(title, environment, LIBRARIES, options.output)
@@ -41,16 +41,12 @@ def main() -> None:
     close = 1e-4 if environment["precision"] == "float32" else 3e-2
     tolerances = dict.fromkeys(("outputs", "value", "inputs' gradient"), close)
 
-    def wanted(task: str, sizes: Mapping[str, int]) -> bool:
-        words = {*task.split(), *(f"{name}={size}" for name, size in sizes.items())}
-        return words.issuperset(options.only)
-
     for kind in ("lstm", "gru", "elman"):
         for batch, num_steps, input_size, hidden_size in SIZES[3:4] if options.quick else SIZES:
             sizes = {"B": batch, "T": num_steps, "D": input_size, "H": hidden_size}
             problem: Any = None
             for direction in ("forward", "gradient"):
-                if wanted(f"{kind} {direction}", sizes):
+                if harness.wanted(options.only, f"{kind} {direction}", sizes):
                     problem = problem or Problem.make(kind, batch, num_steps, input_size, hidden_size)
                     cells.add(
                         harness.compare(

@@ -25,7 +25,8 @@ ROUNDS = 3
 def measure(kind: str, num_steps: int, rounds: int) -> dict[str, tuple[float, float]]:
     """By name the seconds of tracing and of compiling, the least of each."""
     import jax
-    from cells_peers import Problem, lowered, networks
+    from contenders import lowered
+    from peers import Problem, networks
 
     problem = Problem.make(kind, SIZES["B"], num_steps, SIZES["D"], SIZES["H"])
     found: dict[str, tuple[float, float]] = {}

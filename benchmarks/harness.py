@@ -32,12 +32,13 @@ MALLOC = {
 BLAS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def start(description: str, output: str) -> argparse.Namespace:
+def start(description: str, output: str, seconds: float = 1.0) -> argparse.Namespace:
     """Reads the command line and sets up the process; to be called before jax or numpy are imported.
 
     Args:
       description: the question that the script answers.
       output: the default of `--output`, in which `{device}` stands for the device.
+      seconds: the default of `--seconds`.
 
     Returns:
       `only` (a list of words), `quick`, `output`, `threads`, `malloc`, `seconds`, `device`, `precision` and
@@ -53,7 +54,7 @@ def start(description: str, output: str) -> argparse.Namespace:
     add("--variants", action="store_true", help="show our backends apart, too; they do not count")
     add("--threads", type=int, help="cores that the process may use (default: all that it has)")
     add("--malloc", choices=("default", "tuned"), default="default", help="tuned keeps big blocks")
-    add("--seconds", type=float, default=1.0, help="time that a contender gets in a cell, about")
+    add("--seconds", type=float, default=seconds, help="time that a contender gets in a cell, about")
     options = parser.parse_args()
     if options.malloc == "tuned" and any(os.environ.get(name) != value for name, value in MALLOC.items()):
         # glibc reads its settings when a process starts.
@@ -104,6 +105,11 @@ def environment(threads: int, packages: Sequence[str]) -> dict[str, Any]:
         "compilation_cache": "JAX_COMPILATION_CACHE_DIR" in os.environ,
         "load_before": round(os.getloadavg()[0], 2),
     }
+
+
+def wanted(only: Sequence[str], task: str, sizes: Mapping[str, int]) -> bool:
+    """Whether the name of a cell, such as `lstm forward B=1 H=32`, holds all words that were asked for."""
+    return {*task.split(), *(f"{name}={size}" for name, size in sizes.items())}.issuperset(only)
 
 
 def peer(module: str, mend: str) -> Any:

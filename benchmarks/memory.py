@@ -24,7 +24,8 @@ PACKAGES = ("seqjax", "jax", "jaxlib", "numpy", "flax", "dm-haiku", "equinox")
 
 def rows(kind: str, num_steps: int) -> Iterator[tuple[str, int]]:
     """By name the bytes of each way to run the cell."""
-    from cells_peers import Problem, lowered, networks
+    from contenders import lowered
+    from peers import Problem, networks
 
     problem = Problem.make(kind, SIZES["B"], num_steps, SIZES["D"], SIZES["H"])
     yield "the outputs themselves", problem.output_weights.nbytes

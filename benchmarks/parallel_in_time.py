@@ -131,8 +131,7 @@ def main() -> None:
             problem = Problem.make(gain, batch, num_steps, hidden_size)
             counts: dict[str, str] = {}
             for direction in ("forward", "gradient"):
-                words = {kind, direction, *(f"{name}={size}" for name, size in sizes.items())}
-                if not words.issuperset(options.only):
+                if not harness.wanted(options.only, f"{kind} gru {direction}", sizes):
                     continue
                 counts = counts or {name: problem.iterations(form) for name, form in FORMS.items()}
                 cell = harness.compare(

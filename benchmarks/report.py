@@ -22,12 +22,22 @@ class Report:
       environment: what `harness.environment` gave.
       libraries: who competes, ours first.
       output: the file to write, or `None`.
+      width: of the column of names.
+      per_step: whether to print microseconds a step, `T` steps a run, in place of milliseconds.
     """
 
     def __init__(
-        self, title: str, environment: Mapping[str, Any], libraries: Sequence[str], output: Path | None
+        self,
+        title: str,
+        environment: Mapping[str, Any],
+        libraries: Sequence[str],
+        output: Path | None,
+        *,
+        width: int = 40,
+        per_step: bool = False,
     ) -> None:
         self.title, self.environment, self.output = title, dict(environment), output
+        self.width, self.per_step = width, per_step
         self.libraries = tuple(libraries)
         self.cells: list[Cell] = []
         tuned = all(environment["malloc"].values())
@@ -35,11 +45,13 @@ class Report:
         print(f"{environment['cpu']}, {environment['threads']} threads, jax {environment['versions']['jax']}")
         print(f"device: {environment['device']}, precision of products: {environment['precision']}")
         print(f"malloc settings: {'tuned' if tuned else 'default'}")
-        print("milliseconds, the least of the rounds, compiling apart; ratio: to the fastest peer\n")
+        unit = "microseconds a step" if per_step else "milliseconds"
+        print(f"{unit}, the least of the rounds, compiling apart; ratio: to the fastest peer\n")
         self._line("cell", *self.libraries, "ratio", "")
 
     def _line(self, first: str, *rest: str) -> None:
-        print(f"{first:40}" + "".join(f"{text:>12}" for text in rest[:-1]) + f"  {rest[-1]}", flush=True)
+        columns = "".join(f"{text:>12}" for text in rest[:-1])
+        print(f"{first:{self.width}}{columns}  {rest[-1]}", flush=True)
 
     def add(self, cell: Cell) -> None:
         """Prints a cell and keeps it; the file is written anew each time, so that nothing is lost."""
@@ -49,20 +61,27 @@ class Report:
         remarks += [f"{name} skipped: {reason}" for name, reason in cell.skipped.items()]
         self._line(
             cell.label,
-            *(_milliseconds(cell.best(library)) for library in self.libraries),
+            *(self.time(cell, cell.best(library)) for library in self.libraries),
             "-" if ratio is None else f"{ratio:.2f}",
             "; ".join(remarks),
         )
         apart = [
-            f"{name} {_milliseconds(entry['min'])}"
+            f"{name} {self.time(cell, entry['min'])}"
             for name, entry in cell.seconds.items()
             if not entry["counts"] and "min" in entry
         ]
         if apart:
-            print(f"{'':40}  not counted: {'; '.join(apart)}", flush=True)
+            print(f"{'':{self.width}}  not counted: {'; '.join(apart)}", flush=True)
         if cell.shortfall:
-            print(f"{'':40}  {cell.shortfall}", flush=True)
+            print(f"{'':{self.width}}  {cell.shortfall}", flush=True)
         self.save()
+
+    def time(self, cell: Cell, seconds: float | None) -> str:
+        """A time in the unit of the report, without its name."""
+        if seconds is None:
+            return "-"
+        value = 1e6 * seconds / cell.sizes["T"] if self.per_step else 1e3 * seconds
+        return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
     def summary(self) -> dict[str, Any]:
         """The geometric mean of the ratios by task and by peer, and how many cells were lost."""
@@ -126,9 +145,3 @@ def geometric_mean(ratios: Sequence[float | None]) -> float:
     """The geometric mean of the ratios that are known: of 2 and 1/2 it is 1."""
     known = [math.log(ratio) for ratio in ratios if ratio is not None]
     return round(math.exp(statistics.fmean(known)), 3) if known else math.nan
-
-
-def _milliseconds(seconds: float | None) -> str:
-    if seconds is None:
-        return "-"
-    return f"{1e3 * seconds:,.0f}" if seconds >= 0.1 else f"{1e3 * seconds:.3g}"

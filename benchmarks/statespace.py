@@ -8,6 +8,7 @@ Ours and dynamax compute in float32, each on arrays in its own order of axes; hm
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -55,10 +56,7 @@ def main() -> None:
     title = str(__doc__).splitlines()[0]
     options = harness.start(title, str(Path(__file__).parent / "results" / "statespace_cpu.json"))
 
-    def wanted(task: str, sizes: Mapping[str, int]) -> bool:
-        words = {*task.split(), *(f"{name}={size}" for name, size in sizes.items())}
-        return words.issuperset(options.only)
-
+    wanted = functools.partial(harness.wanted, options.only)
     environment = harness.environment(options.threads, PACKAGES)
     cells = report.Report(title, environment, LIBRARIES, options.output)
     seconds: dict[str, Any] = {"seconds": 0.05 if options.quick else options.seconds}
