@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from seqjax.recipes.chapters import chapters
+from seqjax.recipes.shared.chapters import chapters
 
 INTRODUCTION = """# A course
 

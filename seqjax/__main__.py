@@ -68,7 +68,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         recipe.set_defaults(run=_train, recipe=name)
         # Only the recipe that runs is imported, so that `list` answers at once.
         if "train" in arguments and name in arguments:
-            from seqjax.recipes.options import add_arguments
+            from seqjax.recipes.shared.options import add_arguments
 
             add_arguments(recipe, _module(name).Options)
             folder = f"runs/{name}"
@@ -107,7 +107,7 @@ def _module(recipe: str) -> ModuleType:
 
 def _of_run(run_dir: Path, name: str) -> Callable:
     """The function of that name in the module of a run's recipe."""
-    from seqjax.recipes.runs import read_run
+    from seqjax.recipes.shared.runs import read_run
 
     recipe = read_run(run_dir)["recipe"]
     if recipe not in RECIPES:
@@ -130,7 +130,7 @@ def _list(parsed: argparse.Namespace) -> int:
 
 
 def _train(parsed: argparse.Namespace) -> int:
-    from seqjax.recipes.runs import is_to_train, reported
+    from seqjax.recipes.shared.runs import is_to_train, reported
 
     module = _module(parsed.recipe)
     names = [field.name for field in dataclasses.fields(module.Options)]
@@ -162,7 +162,7 @@ def _generate(parsed: argparse.Namespace) -> int:
 
 
 def _notebooks(parsed: argparse.Namespace) -> int:
-    from seqjax.recipes.chapters import copy_chapters
+    from seqjax.recipes.shared.chapters import copy_chapters
 
     for path in copy_chapters(parsed.folder):
         print(path)

@@ -1,4 +1,7 @@
-"""One runnable experiment a file, short enough to fork; `python -m seqjax` runs them by name."""
+"""One runnable experiment a file, short enough to fork; `python -m seqjax` runs them by name.
+
+What more than one of them needs, or what would hide what one is about, is in the folders beside them.
+"""
 
 RECIPES = {
     "sentiment": "what people feel about what they write: tweets or movie reviews, many to one",

@@ -20,13 +20,13 @@ import numpy.typing as npt
 from seqjax import data, decoding, layers, tasks, training
 from seqjax.data import Captions, Vocabulary
 from seqjax.data.emoji_pictures import CAPTION_LANGUAGES
-from seqjax.recipes import runs
-from seqjax.recipes.captioned_pictures import Captioned, PictureBatches, draw_sheet, ink, read_image
-from seqjax.recipes.digit_pictures import nearest_pictures, write_picture
-from seqjax.recipes.edit_distances import error_rates
-from seqjax.recipes.encoder_decoders import summary
-from seqjax.recipes.learning import LearningOptions, draw_training, learn
-from seqjax.recipes.options import CELLS, option
+from seqjax.recipes.material.captioned_pictures import Captioned, PictureBatches, draw_sheet, ink, read_image
+from seqjax.recipes.material.digit_pictures import nearest_pictures, write_picture
+from seqjax.recipes.models.encoder_decoders import summary
+from seqjax.recipes.scores.edit_distances import error_rates
+from seqjax.recipes.shared import runs
+from seqjax.recipes.shared.learning import LearningOptions, draw_training, learn
+from seqjax.recipes.shared.options import CELLS, option
 from seqjax.tasks import Task
 from seqjax.types import Params
 

@@ -18,11 +18,11 @@ import numpy as np
 from seqjax import data, decoding, layers, plot, tasks, training
 from seqjax.data import Chorales
 from seqjax.data.bach_chorales import LOWEST
-from seqjax.recipes import runs
-from seqjax.recipes.learning import LearningOptions, draw_training, learn
-from seqjax.recipes.midi import write_midi
-from seqjax.recipes.options import CELLS, option
-from seqjax.recipes.piano_rolls import NOTES, Roll, counted_loss, rolls_in_batches, transposed
+from seqjax.recipes.material.midi import write_midi
+from seqjax.recipes.material.piano_rolls import NOTES, Roll, counted_loss, rolls_in_batches, transposed
+from seqjax.recipes.shared import runs
+from seqjax.recipes.shared.learning import LearningOptions, draw_training, learn
+from seqjax.recipes.shared.options import CELLS, option
 from seqjax.tasks import Task
 from seqjax.types import Batch, Params
 

@@ -18,10 +18,7 @@ import numpy as np
 
 from seqjax import data, layers, plot, tasks, training
 from seqjax.data import Digits
-from seqjax.recipes import runs
-from seqjax.recipes.blocks import block
-from seqjax.recipes.classes import classify, draw_confusions
-from seqjax.recipes.digit_pictures import (
+from seqjax.recipes.material.digit_pictures import (
     SIDE,
     distort,
     nearest_pictures,
@@ -29,8 +26,11 @@ from seqjax.recipes.digit_pictures import (
     sequences,
     write_picture,
 )
-from seqjax.recipes.learning import LearningOptions, draw_training, learn
-from seqjax.recipes.options import option
+from seqjax.recipes.models.blocks import block
+from seqjax.recipes.scores.classes import classify, draw_confusions
+from seqjax.recipes.shared import runs
+from seqjax.recipes.shared.learning import LearningOptions, draw_training, learn
+from seqjax.recipes.shared.options import option
 from seqjax.tasks import Task
 from seqjax.types import Array, Batch, Params
 

@@ -19,8 +19,8 @@ import numpy as np
 
 from seqjax import data, plot, training
 from seqjax.data import Series
-from seqjax.recipes import runs
-from seqjax.recipes.options import option
+from seqjax.recipes.shared import runs
+from seqjax.recipes.shared.options import option
 from seqjax.statespace import hmm
 
 CRITERIA = ("aic", "bic")

@@ -18,8 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from seqjax import data, plot, training
-from seqjax.recipes import runs
-from seqjax.recipes.options import option
+from seqjax.recipes.shared import runs
+from seqjax.recipes.shared.options import option
 from seqjax.statespace import hmm
 
 COVARIANCES = ("full", "diagonal", "tied")

@@ -19,11 +19,11 @@ import numpy as np
 
 from seqjax import data, decoding, layers, tasks, training
 from seqjax.data import Texts, Vocabulary
-from seqjax.recipes import runs
-from seqjax.recipes.character_streams import chunks, encoded, in_rows
-from seqjax.recipes.learning import LearningOptions, draw_training, learn
-from seqjax.recipes.ngrams import kneser_ney
-from seqjax.recipes.options import CELLS, option
+from seqjax.recipes.baselines.ngrams import kneser_ney
+from seqjax.recipes.material.character_streams import chunks, encoded, in_rows
+from seqjax.recipes.shared import runs
+from seqjax.recipes.shared.learning import LearningOptions, draw_training, learn
+from seqjax.recipes.shared.options import CELLS, option
 from seqjax.tasks import Task
 from seqjax.types import Params
 

@@ -16,11 +16,11 @@ import jax
 import numpy as np
 
 from seqjax import layers, plot, tasks, training
-from seqjax.recipes import runs
-from seqjax.recipes.blocks import block
-from seqjax.recipes.learning import LearningOptions, learn
-from seqjax.recipes.memory_problems import PROBLEMS, PUBLISHED, SOLVED, cells_of, lengths_of
-from seqjax.recipes.options import CELLS, METHODS, option
+from seqjax.recipes.material.memory_problems import PROBLEMS, PUBLISHED, SOLVED, cells_of, lengths_of
+from seqjax.recipes.models.blocks import block
+from seqjax.recipes.shared import runs
+from seqjax.recipes.shared.learning import LearningOptions, learn
+from seqjax.recipes.shared.options import CELLS, METHODS, option
 from seqjax.tasks import Task
 from seqjax.types import Batch, Params
 

@@ -16,9 +16,9 @@ import numpy as np
 
 from seqjax import data, plot
 from seqjax.data import Series
-from seqjax.recipes import runs
-from seqjax.recipes.maximum import maximize
-from seqjax.recipes.options import option
+from seqjax.recipes.shared import runs
+from seqjax.recipes.shared.maximum import maximize
+from seqjax.recipes.shared.options import option
 from seqjax.statespace import lds
 from seqjax.types import Array
 

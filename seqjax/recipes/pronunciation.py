@@ -18,13 +18,14 @@ import numpy as np
 from seqjax import data, training
 from seqjax.data import Pronunciations, Vocabulary
 from seqjax.data.vocabulary import RESERVED
-from seqjax.recipes import encoder_decoders, runs
-from seqjax.recipes.attention_maps import AttentionMap, draw_attention
-from seqjax.recipes.edit_distances import ErrorRates, error_rates
-from seqjax.recipes.encoder_decoders import Answer, EncoderDecoderOptions, Tokens
-from seqjax.recipes.learning import draw_training
-from seqjax.recipes.letter_rules import learn_rules, pronounce
-from seqjax.recipes.options import option
+from seqjax.recipes.baselines.letter_rules import learn_rules, pronounce
+from seqjax.recipes.models import encoder_decoders
+from seqjax.recipes.models.encoder_decoders import Answer, EncoderDecoderOptions, Tokens
+from seqjax.recipes.scores.attention_maps import AttentionMap, draw_attention
+from seqjax.recipes.scores.edit_distances import ErrorRates, error_rates
+from seqjax.recipes.shared import runs
+from seqjax.recipes.shared.learning import draw_training
+from seqjax.recipes.shared.options import option
 from seqjax.tasks import Task
 from seqjax.types import Params
 

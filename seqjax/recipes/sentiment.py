@@ -18,10 +18,10 @@ import optax
 
 from seqjax import data, layers, tasks, training
 from seqjax.data import LabelledTexts, Vocabulary
-from seqjax.recipes import runs
-from seqjax.recipes.learning import draw_training
-from seqjax.recipes.naive_bayes import tuned_naive_bayes
-from seqjax.recipes.options import CELLS, METHODS, option
+from seqjax.recipes.baselines.naive_bayes import tuned_naive_bayes
+from seqjax.recipes.shared import runs
+from seqjax.recipes.shared.learning import draw_training
+from seqjax.recipes.shared.options import CELLS, METHODS, option
 from seqjax.tasks import Task
 from seqjax.types import Array, Batch, Params
 

@@ -22,8 +22,9 @@ import optax
 import seqjax as sj
 from seqjax import data, memoryless, plot
 from seqjax.data import Series
-from seqjax.recipes import forecasters, runs
-from seqjax.recipes.options import option
+from seqjax.recipes.models import forecasters
+from seqjax.recipes.shared import runs
+from seqjax.recipes.shared.options import option
 from seqjax.types import Array, Params
 
 CYCLE = 11

@@ -19,13 +19,13 @@ import numpy as np
 from seqjax import data, layers, tasks, training
 from seqjax.data import TaggedSentences, Vocabulary
 from seqjax.data.tagged_sentences import GENRES, PARTS_OF_SPEECH, Genre
-from seqjax.recipes import runs
-from seqjax.recipes.classes import draw_confusions
-from seqjax.recipes.frequent_tags import Tags
-from seqjax.recipes.learning import LearningOptions, draw_training, learn
-from seqjax.recipes.options import CELLS, option
-from seqjax.recipes.spelling import Spelling, learn_spelling, spelled, split_sentence
-from seqjax.recipes.tag_accuracies import accuracies, print_accuracies, print_mistakes
+from seqjax.recipes.baselines.frequent_tags import Tags
+from seqjax.recipes.models.spelling import Spelling, learn_spelling, spelled, split_sentence
+from seqjax.recipes.scores.classes import draw_confusions
+from seqjax.recipes.scores.tag_accuracies import accuracies, print_accuracies, print_mistakes
+from seqjax.recipes.shared import runs
+from seqjax.recipes.shared.learning import LearningOptions, draw_training, learn
+from seqjax.recipes.shared.options import CELLS, option
 from seqjax.tasks import Task
 from seqjax.types import Params
 

@@ -17,12 +17,13 @@ import jax
 
 from seqjax import data, training
 from seqjax.data import Translations, Vocabulary
-from seqjax.recipes import encoder_decoders, runs
-from seqjax.recipes.attention_maps import AttentionMap, draw_attention
-from seqjax.recipes.encoder_decoders import EncoderDecoderOptions, Tokens
-from seqjax.recipes.learning import draw_training
-from seqjax.recipes.nearest_texts import nearest
-from seqjax.recipes.options import option
+from seqjax.recipes.baselines.nearest_texts import nearest
+from seqjax.recipes.models import encoder_decoders
+from seqjax.recipes.models.encoder_decoders import EncoderDecoderOptions, Tokens
+from seqjax.recipes.scores.attention_maps import AttentionMap, draw_attention
+from seqjax.recipes.shared import runs
+from seqjax.recipes.shared.learning import draw_training
+from seqjax.recipes.shared.options import option
 from seqjax.tasks import Task
 from seqjax.types import Params
 

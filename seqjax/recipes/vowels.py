@@ -15,11 +15,11 @@ import numpy as np
 
 from seqjax import data, layers, tasks, training
 from seqjax.data import LabelledSeries
-from seqjax.recipes import runs
-from seqjax.recipes.blocks import block
-from seqjax.recipes.classes import classify, draw_confusions
-from seqjax.recipes.learning import LearningOptions, draw_training, learn
-from seqjax.recipes.options import CELLS, option
+from seqjax.recipes.models.blocks import block
+from seqjax.recipes.scores.classes import classify, draw_confusions
+from seqjax.recipes.shared import runs
+from seqjax.recipes.shared.learning import LearningOptions, draw_training, learn
+from seqjax.recipes.shared.options import CELLS, option
 from seqjax.tasks import Task
 from seqjax.types import Params
 

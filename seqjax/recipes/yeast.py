@@ -19,9 +19,9 @@ import numpy as np
 
 from seqjax import data, plot, training
 from seqjax.data import Chromosome
-from seqjax.recipes import runs
-from seqjax.recipes.open_frames import START, STOPS, open_frames, score
-from seqjax.recipes.options import option
+from seqjax.recipes.baselines.open_frames import START, STOPS, open_frames, score
+from seqjax.recipes.shared import runs
+from seqjax.recipes.shared.options import option
 from seqjax.statespace import hmm
 
 SPECIES = {"cerevisiae": 0, "kudriavzevii": 1, "mikatae": 2}

@@ -6,7 +6,8 @@ import pytest
 
 from seqjax import data, training
 from seqjax.__main__ import main
-from seqjax.recipes import co2, runs
+from seqjax.recipes import co2
+from seqjax.recipes.shared import runs
 from seqjax.statespace import lds
 
 

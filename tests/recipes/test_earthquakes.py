@@ -7,7 +7,8 @@ import pytest
 
 from seqjax import data, training
 from seqjax.__main__ import main
-from seqjax.recipes import earthquakes, runs
+from seqjax.recipes import earthquakes
+from seqjax.recipes.shared import runs
 from seqjax.statespace import hmm
 
 # Learning compiles for more than ten seconds.

@@ -5,7 +5,8 @@ import pytest
 
 from seqjax import data, training
 from seqjax.__main__ import main
-from seqjax.recipes import geyser, runs
+from seqjax.recipes import geyser
+from seqjax.recipes.shared import runs
 from seqjax.statespace import hmm
 
 # Learning compiles for more than ten seconds.

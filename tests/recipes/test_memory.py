@@ -1,17 +1,15 @@
-"""What cells remember: the problems' baselines against what no memory can do, and a table end to end."""
+"""What cells remember: a table, end to end."""
 
 import json
 import math
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 import pytest
 
 from seqjax.__main__ import main
 from seqjax.recipes import memory
-from seqjax.recipes.memory_problems import PROBLEMS, PUBLISHED, SOLVED
-from seqjax.recipes.options import CELLS
+from seqjax.recipes.material.memory_problems import PROBLEMS, PUBLISHED, SOLVED
+from seqjax.recipes.shared.options import CELLS
 
 
 @pytest.fixture(scope="module")
@@ -39,28 +37,6 @@ def test_the_report_holds_the_table_and_the_curves(run):
     assert "![curves](curves.png)" in report
     assert (run / "weights.safetensors").is_file()
     assert "inputs" in report
-
-
-@pytest.mark.parametrize("name", PROBLEMS)
-def test_the_memoryless_loss_is_the_least_without_a_memory(name):
-    """The best answer that knows only the last input, or the step and its input, found by counting."""
-    problem, length = PROBLEMS[name], 10
-    batch = problem.draw(20000, length, seed=0)
-    if name == "adding":
-        loss = np.var(batch.targets)
-    elif name == "temporal_order":
-        shares = np.bincount(batch.targets, minlength=4) / len(batch.targets)
-        loss = -np.sum(shares * np.log(shares))
-    else:
-        inputs = np.asarray(batch.inputs, int).reshape(batch.targets.shape)
-        losses = []
-        for seen, target in zip(inputs, batch.targets, strict=True):
-            for value in np.unique(seen):
-                shares = np.bincount(target[seen == value]) / len(target)
-                given = shares[shares > 0] / np.sum(seen == value) * len(target)
-                losses.append(-np.sum(shares[shares > 0] * np.log(given)))
-        loss = np.sum(losses) / len(inputs)
-    assert problem.memoryless(length) == pytest.approx(loss, rel=0.02)
 
 
 @pytest.mark.parametrize(
@@ -109,19 +85,3 @@ def test_mistakes_on_the_command_line_are_told_in_a_line(arguments, fragment, tm
         status = stop.code
     assert status == 2
     assert fragment in capsys.readouterr().err
-
-
-def test_an_affine_cell_bends_its_inputs():
-    """A linear layer maps sums to sums; the block around a linear recurrence does not."""
-    from seqjax.recipes.blocks import block
-
-    layer = block("lru", 4)
-
-    @jax.jit
-    def outputs(key):
-        first, second = jax.random.normal(key, (2, 3, 2))
-        xs = jnp.stack([first, second, first + second, jnp.zeros((3, 2))], axis=1)
-        return layer.unroll(layer.init(key, 2), xs)[1]
-
-    first, second, both, neither = jnp.moveaxis(outputs(jax.random.key(0)), 1, 0)
-    assert float(jnp.abs(both + neither - first - second).max()) > 1e-3

@@ -1,4 +1,4 @@
-"""Letters to phonemes, end to end on made-up words; how answers are counted; the baseline of letters."""
+"""Letters to phonemes, end to end on made-up words."""
 
 import itertools
 import json
@@ -11,9 +11,7 @@ import pytest
 from seqjax import data
 from seqjax.__main__ import main
 from seqjax.data import Pronunciations
-from seqjax.recipes import encoder_decoders, letter_rules, pronunciation
-from seqjax.recipes.edit_distances import edit_distance, error_rates
-from seqjax.recipes.letter_rules import learn_rules, pronounce
+from seqjax.recipes import pronunciation
 
 SMALL = ["--cell", "gru", "--hidden-size", "16", "--embedding-size", "8", "--dropout", "0"]
 
@@ -105,75 +103,3 @@ def test_spelling_variants_of_a_word_are_on_one_side_of_a_split():
         stems = [{word.replace("'", "").rstrip("s") for word in side.words} for side in sides]
         assert not stems[0] & stems[1]
         assert sorted(sides[0].words + sides[1].words) == sorted(words)
-
-
-def neighbours(word):
-    """What one edit makes of a word."""
-    for place in range(len(word) + 1):
-        yield from (word[:place] + letter + word[place:] for letter in "ab")
-        yield from (word[:place] + letter + word[place + 1 :] for letter in ("", "a", "b"))
-
-
-def test_the_edit_distance_is_the_least_number_of_edits():
-    words = ["".join(letters) for size in range(4) for letters in itertools.product("ab", repeat=size)]
-    for word in words:
-        reached, distance, edge = {word: 0}, 0, {word}
-        while not reached.keys() >= set(words):
-            distance += 1
-            edge = {other for each in edge for other in neighbours(each)} - reached.keys()
-            reached |= dict.fromkeys(edge, distance)
-        assert [edit_distance(word, other) for other in words] == [reached[other] for other in words]
-
-
-def test_error_rates_take_the_closest_reference_and_its_length():
-    answers = ["abc", "ab", "x"]
-    references = [["abd", "abcde"], ["zzzz", "ab"], ["yz"]]
-    assert error_rates(answers, references) == (
-        pytest.approx((1 + 0 + 2) / (3 + 2 + 2)),
-        pytest.approx(2 / 3),
-    )
-    with pytest.raises(ValueError, match="answers has 0 entries"):
-        error_rates([], [])
-
-
-def test_letters_are_aligned_as_enumeration_finds_best():
-    generator = np.random.default_rng(0)
-    size, letters, spoken = 3, np.array([[1, 2, 3, 2]]), np.array([[0, 2, 1, 1, 0]])
-    table = np.log(generator.dirichlet(np.ones(1 + size + size * size), 32))
-    splits = [counts for counts in itertools.product(range(3), repeat=4) if sum(counts) == 5]
-
-    def chunks(counts):
-        ends = np.cumsum(counts)
-        said = [spoken[0, end - count : end] for end, count in zip(ends, counts, strict=True)]
-        return [
-            [0, *(1 + s for s in chunk)][-1] if len(chunk) < 2 else 1 + size + chunk @ [size, 1]
-            for chunk in said
-        ]
-
-    best = max(splits, key=lambda counts: table[letters[0], chunks(counts)].sum())
-    assert letter_rules._align(table, letters, spoken, np.array([5]), size).tolist() == [chunks(best)]
-
-
-def test_rules_say_what_the_largest_window_seen_says_most_often():
-    words, ways = ["cat", "cet", "act"], [("K", "AE", "T"), ("S", "EH", "T"), ("AE", "K", "T")]
-    rules = learn_rules(words, ways)
-    assert pronounce(rules, words) == ways
-    assert pronounce(rules, ["ce", "tac"]) == [("S", "EH"), ("T", "AE", "K")]
-    assert pronounce(rules, ["ce"], reach=0) == [("K", "EH")]
-    with pytest.raises(ValueError, match="word is 'Ce', expected the letters a to z"):
-        pronounce(rules, ["Ce"])
-    with pytest.raises(ValueError, match="at most two phonemes a letter"):
-        learn_rules(["a"], [("T", "R", "IH")])
-
-
-def test_an_answer_is_the_same_alone_and_among_others():
-    options = encoder_decoders.EncoderDecoderOptions(cell="elman", hidden_size=4, embedding_size=3)
-    task = encoder_decoders.network(options, 9, 9)
-    params = task.init(jax.random.key(1), 1)
-    sources = [[5, 6, 7], [8], [], [4, 4]]
-    together = encoder_decoders.answers(task, params, sources, options, 4)
-    assert encoder_decoders.answers(task, params, [], options, 4) == []
-    for source, answer in list(zip(sources, together, strict=True))[:1]:
-        (alone,) = encoder_decoders.answers(task, params, [source], options, 4)
-        assert alone.tokens == answer.tokens
-        assert alone.log_probability == pytest.approx(answer.log_probability, abs=1e-5)

@@ -10,8 +10,7 @@ import pytest
 from seqjax.__main__ import main
 from seqjax.data import LabelledTexts
 from seqjax.recipes import RECIPES, sentiment
-from seqjax.recipes.naive_bayes import naive_bayes
-from seqjax.recipes.options import CELLS
+from seqjax.recipes.shared.options import CELLS
 
 SMALL = ["--hidden-size", "4", "--embedding-size", "4", "--batch-size", "16", "--members", "2"]
 
@@ -92,12 +91,6 @@ def test_every_cell_can_be_built(cell):
         params,
     )
     assert shares.shape == (2, 2)
-
-
-def test_naive_bayes_is_bayes_rule_with_add_one_counts():
-    texts, labels = ["good good film", "bad film"], np.array([1, 0])
-    # Of three words, P(good given 1) is 3/6 and P(bad given 1) 1/6; given 0 they are 1/5 and 2/5.
-    assert naive_bayes(texts, labels, ["good", "bad", "good bad", "film film film"]).tolist() == [1, 0, 1, 0]
 
 
 def test_list_names_every_recipe(capsys):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from seqjax import data
-from seqjax.recipes import forecasters, sunspots
+from seqjax.recipes import sunspots
+from seqjax.recipes.models import forecasters
 
 pytestmark = pytest.mark.slow
 KNOWN = 250

@@ -1,4 +1,4 @@
-"""Tagging on made-up sentences, its baselines and its layer by hand, and the command line around it."""
+"""Tagging on made-up sentences, and the command line around it."""
 
 import json
 
@@ -7,14 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import seqjax as sj
 from seqjax import data
 from seqjax.__main__ import main
 from seqjax.data import TaggedSentences
 from seqjax.data.tagged_sentences import PARTS_OF_SPEECH
 from seqjax.recipes import tagging
-from seqjax.recipes.frequent_tags import frequent_tags
-from seqjax.recipes.spelling import folded, learn_spelling, spelled
 
 ENDINGS = {"NOUN": "lar", "VERB": "di", "ADV": "ken"}
 SMALL = ["--hidden-size", "8", "--embedding-size", "4", "--character-embedding-size", "6", "--reach", "6"]
@@ -103,54 +100,6 @@ def test_a_conditional_random_field_learns_the_same(tmp_path, capsys):
     capsys.readouterr()
     assert main(["predict", str(folder), "Çabalar öbürdi."]) == 0
     assert capsys.readouterr().out == "Çabalar/NOUN öbürdi/VERB ./PUNCT\n"
-
-
-def test_the_tag_of_a_word_is_its_most_frequent_one():
-    words, tags = [["a", "b", "a"], ["a", "c", "c"]], [np.array([1, 2, 1]), np.array([0, 3, 3])]
-    others = [["a", "b"], [], ["x", "c"]]
-    assert [found.tolist() for found in frequent_tags(words, tags, others)] == [[1, 2], [], [1, 3]]
-
-
-def test_an_unknown_word_has_the_tag_of_most_words_of_its_ending():
-    words = [["koşuyor", "koşuyor", "koşuyor", "motor", "doktor", "gel", "sor"]]
-    tags = [np.array([1, 1, 1, 0, 0, 2, 2])]
-    others = [["atıyor", "rektör", "traktor", "bor", "xyz"]]
-    # By words and not by how often they occur, `or` is the ending of nouns; `r` that of as many as of any.
-    found = frequent_tags(words, tags, others, longest_ending=3)
-    assert found[0].tolist() == [1, 0, 0, 0, 1]
-
-
-def test_spelling_folds_words_and_keeps_letters():
-    spelling = learn_spelling([["Irmak", "ırmak", "İki"]], min_count=2, reach=4)
-    assert folded("İIiı") == "iıiı"
-    assert spelling.words.symbols == ("ırmak",)
-    first, second = spelling.encode([["IRMAK", "İki"]])[0]
-    assert first[0] == 4
-    assert second[0] == data.Vocabulary.unknown
-    letters = spelling.characters
-    assert first[1:].tolist() == letters.encode("RMAK")
-    assert second.tolist()[1:] == [*letters.encode("İki"), data.Vocabulary.padding]
-
-
-def test_a_spelled_word_is_its_vector_beside_both_ends_of_its_letters():
-    layer = spelled(sj.embed(9, 3), sj.embed(7, 2), unknown_rate=0.999)
-    params = layer.init(jax.random.key(0), 4)
-    xs = jnp.array([[[4, 5, 6, 2], [8, 3, 0, 0]], [[5, 2, 0, 0], [99, 99, 99, 99]]])
-    unroll = jax.jit(lambda xs, key: layer.unroll(params, xs, lengths=jnp.array([2, 1]), key=key)[1])
-    ys = unroll(xs, None)
-    words, letters = params.words.table, params.characters.table
-    expected = [[[4, 2, 5], [8, 3, 3]], [[5, 2, 2], None]]
-    for step, row in ((0, 0), (0, 1), (1, 0)):
-        word, last, first = expected[step][row]
-        want = jnp.concatenate([words[word], letters[last], letters[first]])
-        np.testing.assert_array_equal(ys[step, row], want)
-    np.testing.assert_array_equal(ys[1, 1], 0)
-    # In training at this rate no word is known, and its letters still are.
-    hidden = unroll(xs, jax.random.key(1))
-    np.testing.assert_array_equal(hidden[:, 0, :3], jnp.stack([words[1]] * 2))
-    np.testing.assert_array_equal(hidden[..., 3:], ys[..., 3:])
-    with pytest.raises(TypeError, match="expected integer tokens"):
-        layer.unroll(params, xs.astype(float))
 
 
 @pytest.mark.parametrize(("cell", "crf"), [("lstm", True), ("gru", False), ("lru", False)])

@@ -1,4 +1,4 @@
-"""Translation end to end on made-up sentences; what is looked up; how translations are scored."""
+"""Translation end to end on made-up sentences, and how translations are scored."""
 
 import json
 
@@ -9,7 +9,6 @@ from seqjax import data
 from seqjax.__main__ import main
 from seqjax.data import Translations
 from seqjax.recipes import translation
-from seqjax.recipes.nearest_texts import nearest
 
 SMALL = [
     "--cell",
@@ -70,20 +69,6 @@ def test_a_run_that_cannot_predict_says_what_it_can(tmp_path, capsys):
     (tmp_path / "run.json").write_text(json.dumps(document))
     assert main(["predict", str(tmp_path), "a light"]) == 2
     assert "nothing to predict with: try translate" in capsys.readouterr().err
-
-
-def test_what_is_nearest_shares_most_and_the_rarest_words():
-    texts = ["the big red light", "the light is on", "the door is open", "zebra"]
-    assert nearest(["the light is on", "a big red door", "the zebra", "nothing of it"], texts) == [
-        1,
-        0,
-        3,
-        0,
-    ]
-    # By hand: w(a) = log 3, w(b) = log 2; a b shares log 3 + log 2 with itself, and the first of equals wins.
-    assert nearest(["a", "b", "b a", ""], ["b", "a b", "b"][:2]) == [1, 0, 1, 0]
-    with pytest.raises(ValueError, match="texts is empty"):
-        nearest(["a"], [])
 
 
 def test_scores_are_those_of_the_definitions():

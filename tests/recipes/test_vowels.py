@@ -6,12 +6,10 @@ import jax
 import numpy as np
 import pytest
 
-import seqjax as sj
 from seqjax import data
 from seqjax.__main__ import main
 from seqjax.data import LabelledSeries
 from seqjax.recipes import vowels
-from seqjax.recipes.classes import classify
 
 
 def made_up(count, seed):
@@ -97,15 +95,6 @@ def test_steps_alone_are_classified_by_gaussian_densities():
     bags = [np.concatenate(short[speaker::2]) for speaker in (0, 1)]
     expected = [np.argmax([log_density(bag, steps) for bag in bags]) for steps in unseen]
     assert vowels.steps_alone(spoken._replace(series=short), unseen).tolist() == expected
-
-
-def test_classes_come_in_the_order_of_the_sequences_and_do_not_depend_on_those_beside():
-    task = sj.tasks.many_to_one(sj.elman(3), sj.heads.categorical(2))
-    params = jax.jit(lambda key: task.init(key, 1))(jax.random.key(0))
-    sequences = [np.full((t, 1), t / 7, np.float32) for t in (5, 2, 7, 1, 3)]
-    for row in (1, 2):
-        alone = classify(task, params, [sequences[row]])[0]
-        np.testing.assert_allclose(classify(task, params, sequences, size=2)[row], alone, atol=1e-6)
 
 
 @pytest.mark.parametrize("cell", ["lru", "lstm_norm", "qrnn"])

@@ -9,7 +9,6 @@ from seqjax import data
 from seqjax.__main__ import main
 from seqjax.data import Chromosome
 from seqjax.recipes import yeast
-from seqjax.recipes.open_frames import open_frames, score
 
 CODONS = ("GCT", "GAA", "AAG", "TTG", "GGT", "TCC")
 
@@ -98,24 +97,6 @@ def test_emissions_are_smoothed_counts():
     np.testing.assert_allclose(second[0], (np.array([1, 2, 0, 0]) + 0.01 * first) / 3.01, rtol=1e-6)
     np.testing.assert_allclose(second[3], first, rtol=1e-6)
     assert yeast.emissions([chromosome], 3, 200.0).sum(axis=-1) == pytest.approx(1, rel=1e-6)
-
-
-def test_open_frames_run_from_start_to_stop():
-    gene = "ATGGCTTAA"
-    found = open_frames(bases_of(f"C{gene}CTTAAGCCATT{gene}"), 3)
-    assert found.tolist() == [*[False, *[True] * 9] * 3]
-    assert not open_frames(bases_of(f"C{gene}C"), 4).any()
-    # Without a stop nothing ends, and another start within does not begin anew.
-    assert not open_frames(bases_of("ATGGCTGCTGCT"), 2).any()
-    assert open_frames(bases_of("ATGATGTAA"), 3).all()
-
-
-def test_scores_count_all_four_cases():
-    truth, guess = np.array([1, 1, 1, 0, 0], bool), np.array([1, 1, 0, 0, 1], bool)
-    got = score(truth, guess)
-    assert got["correlation"] == pytest.approx(np.corrcoef(truth, guess)[0, 1])
-    del got["correlation"]
-    assert got == {"accuracy": 0.6, "sensitivity": pytest.approx(2 / 3), "specificity": 0.5}
 
 
 def test_mistakes_are_told_in_a_line(tmp_path, capsys):

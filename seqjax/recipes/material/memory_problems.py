@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from seqjax import data, tasks
-from seqjax.recipes.options import CELLS
+from seqjax.recipes.shared.options import CELLS
 from seqjax.tasks import Head, Task
 from seqjax.types import Batch
 

@@ -7,7 +7,7 @@ import jax
 from seqjax import layers
 from seqjax.cell import Affine, LinearAttention
 from seqjax.layers import Layer
-from seqjax.recipes.options import CELLS
+from seqjax.recipes.shared.options import CELLS
 
 
 def block(cell: str, hidden_size: int, method: str = "auto") -> Layer:

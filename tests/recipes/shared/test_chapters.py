@@ -5,7 +5,7 @@ import ast
 import pytest
 
 from seqjax.__main__ import main
-from seqjax.recipes.chapters import chapters, copy_chapters
+from seqjax.recipes.shared.chapters import chapters, copy_chapters
 
 
 def test_every_chapter_is_there_and_ends_with_what_it_asserts():

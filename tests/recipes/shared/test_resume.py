@@ -12,8 +12,8 @@ import pytest
 import seqjax as sj
 from seqjax import __main__, training
 from seqjax.__main__ import main
-from seqjax.recipes import runs
-from seqjax.recipes.learning import LearningOptions, learn
+from seqjax.recipes.shared import runs
+from seqjax.recipes.shared.learning import LearningOptions, learn
 
 GENERATOR = np.random.default_rng(0)
 BATCHES = [sj.Batch(GENERATOR.normal(size=(3, 2, 1)), GENERATOR.normal(size=(3, 2, 1))) for _ in range(3)]

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import optax
 
 from seqjax import training
-from seqjax.recipes import runs
-from seqjax.recipes.options import CELLS, METHODS, option
+from seqjax.recipes.shared import runs
+from seqjax.recipes.shared.options import CELLS, METHODS, option
 from seqjax.types import Batch, Params
 
 

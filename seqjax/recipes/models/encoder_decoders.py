@@ -13,10 +13,10 @@ import numpy as np
 from seqjax import data, decoding, layers, tasks, training
 from seqjax.checks import check_size
 from seqjax.data import Vocabulary
-from seqjax.recipes import runs
-from seqjax.recipes.blocks import block
-from seqjax.recipes.learning import LearningOptions, learn
-from seqjax.recipes.options import option
+from seqjax.recipes.models.blocks import block
+from seqjax.recipes.shared import runs
+from seqjax.recipes.shared.learning import LearningOptions, learn
+from seqjax.recipes.shared.options import option
 from seqjax.tasks import Task
 from seqjax.types import Params
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from seqjax.data import TaggedSentences
-from seqjax.recipes import runs
-from seqjax.recipes.frequent_tags import Tags, frequent_tags
-from seqjax.recipes.spelling import folded
+from seqjax.recipes.baselines.frequent_tags import Tags, frequent_tags
+from seqjax.recipes.models.spelling import folded
+from seqjax.recipes.shared import runs
 
 NEVER_SEEN = "words never seen"
 SHARE = f"share of {NEVER_SEEN}"

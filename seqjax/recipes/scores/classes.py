@@ -1,4 +1,4 @@
-"""What recipes share that tell classes apart: probabilities of many sequences, and who is taken for whom."""
+"""Classes told apart: probabilities of many sequences, and who is taken for whom."""
 
 from __future__ import annotations
 

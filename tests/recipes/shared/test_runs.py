@@ -8,8 +8,8 @@ import pytest
 
 from seqjax import plot
 from seqjax.__main__ import main
-from seqjax.recipes import runs
-from seqjax.recipes.options import option
+from seqjax.recipes.shared import runs
+from seqjax.recipes.shared.options import option
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,7 +20,7 @@ import jax
 import numpy.typing as npt
 
 from seqjax import plot
-from seqjax.recipes.options import read_options
+from seqjax.recipes.shared.options import read_options
 from seqjax.training import Checkpoints, newest_checkpoint, save_weights
 from seqjax.types import Params
 

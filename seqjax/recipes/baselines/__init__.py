@@ -1,0 +1,1 @@
+"""What recipes have to beat: counts, rules and neighbours, without a network."""
