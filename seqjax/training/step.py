@@ -51,7 +51,7 @@ def make_step(loss: Loss, optimizer: optax.GradientTransformation, *, carry_over
       `(state, batch) -> (state, metrics)`. Metrics are scalars: `loss`, those of the loss, `gradient_norm`
       (the global norm, before the optimizer clips), `count`, the sum of the weights, `skipped`, 1 where
       nothing was changed, else 0, and `nonfinite_leaf`, the number of the first of the params' leaves whose
-      gradient is not finite, or -1.
+      gradient is not finite or has a norm that is not, or -1.
 
     Raises:
       TypeError: if `loss` cannot be called, `optimizer` is no optimizer or `carry_over` no boolean.
@@ -114,7 +114,7 @@ def descend(
       >>> descend(optimizer, state, jnp.ones(2), jnp.zeros(()), aux, None)[0].params.tolist()
       [0.0, 0.0]
     """
-    norm = optax.tree.norm(gradients)
+    norm, nonfinite_leaf = _norm(gradients)
     taken = jnp.isfinite(value) & jnp.isfinite(norm)
     # Optimizers that look at the loss, such as reduce_on_plateau, are given it; others ignore it.
     update = optax.with_extra_args_support(optimizer).update
@@ -125,7 +125,7 @@ def descend(
     state = TrainingState(params, opt_state, state.step + 1, state.key, carry)
     metrics = {"loss": value, **aux.metrics, **aux.derived(aux.metrics)}
     metrics |= {"gradient_norm": norm, "count": aux.count, "skipped": 1 - taken.astype(jnp.int32)}
-    return state, metrics | {"nonfinite_leaf": _first_nonfinite(gradients)}
+    return state, metrics | {"nonfinite_leaf": nonfinite_leaf}
 
 
 def _chosen(which: Array, new: PyTree, old: PyTree) -> PyTree:
@@ -141,12 +141,14 @@ def _carried(old: Carry, new: Carry) -> Carry:
     return _chosen(jnp.stack(finite).all(), new, old)
 
 
-def _first_nonfinite(gradients: PyTree) -> Array:
-    leaves = jax.tree.leaves(gradients)
-    if not leaves:
-        return jnp.array(-1)
-    nonfinite = jnp.stack([~jnp.isfinite(leaf).all() if _is_inexact(leaf) else False for leaf in leaves])
-    return jnp.where(nonfinite.any(), jnp.argmax(nonfinite), -1)
+def _norm(gradients: PyTree) -> tuple[Array, Array]:
+    """The global norm, and which leaf is the first whose part of it is not finite, or -1."""
+    # One sum a leaf serves both: a second pass over all leaves would take its time at each compilation.
+    squares = [optax.tree.norm(leaf, squared=True) for leaf in jax.tree.leaves(gradients)]
+    if not squares:
+        return jnp.zeros(()), jnp.array(-1)
+    nonfinite = ~jnp.isfinite(jnp.stack(squares))
+    return jnp.sqrt(sum(squares)), jnp.where(nonfinite.any(), jnp.argmax(nonfinite), -1)
 
 
 def _is_inexact(leaf: Array) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from seqjax import training
 from seqjax.tasks import LossAux
 from seqjax.training import Checkpoints, NonFinite, fit
+from seqjax.training.step import descend
 
 NAN = float("nan")
 
@@ -63,6 +64,19 @@ def test_a_gradient_alone_may_be_bad_and_a_carry_is_handed_on_if_it_is_good():
     assert float(state.carry) == 0.0
 
 
+def test_a_gradient_whose_norm_is_not_finite_is_the_one_that_is_named():
+    @jax.jit
+    def metrics_of(slope):
+        gradients = {"a": jnp.array(3.0), "b": jnp.array([4.0, 0.0]) * slope}
+        return descend(optax.sgd(0.1), start(), gradients, slope, LossAux({}, slope), None)[1]
+
+    found = metrics_of(1e30)  # finite, but not its square
+    assert (int(found["skipped"]), int(found["nonfinite_leaf"])) == (1, 1)
+    found = metrics_of(1.0)
+    assert (int(found["skipped"]), int(found["nonfinite_leaf"])) == (0, -1)
+    assert float(found["gradient_norm"]) == 5
+
+
 def test_members_of_an_ensemble_are_skipped_one_by_one():
     states = jax.tree.map(lambda a, b: jnp.stack([a, b]), good(), start())
     step = jax.vmap(STEP, in_axes=(0, None))
@@ -87,7 +101,8 @@ def test_members_of_an_ensemble_are_skipped_one_by_one():
         ([1.0, NAN, NAN, 2.0], None),
     ],
 )
-def test_too_many_in_a_row_end_training_with_the_last_good_params(batches, message, tmp_path):
+def test_too_many_in_a_row_end_training_with_the_last_good_params(batches, message, tmp_path, monkeypatch):
+    monkeypatch.setattr(training.table, "LIMIT", 3)  # what is counted is not only what is kept
     settings = Checkpoints(tmp_path)
     if message is None:
         with pytest.warns(RuntimeWarning):
@@ -102,4 +117,5 @@ def test_too_many_in_a_row_end_training_with_the_last_good_params(batches, messa
     # What comes after the bad batches can be gone on with.
     with pytest.warns(RuntimeWarning, match="3 of 6 steps"):
         result = fit(good(), STEP, [*batches, 2.0], max_skipped=3, checkpoints=settings)
-    assert result.history["loss"].shape == (6,)
+    assert result.history["step"].tolist() == [2, 4, 6]
+    assert result.history["skipped"].tolist() == [0, 1, 0]
