@@ -33,8 +33,10 @@ class FitResult(NamedTuple):
       state: the state after the last step.
       best: the params of the best validation, or a copy of the last params where there was none.
       best_step: the step after which those were validated.
-      history: the metrics of each step, `{name: [steps]}`, with `step` and `seconds` since the start.
-      validation: the metrics of each validation, `{name: [validations]}`, with `step` and `seconds`.
+      history: the metrics of each step, `{name: [steps]}`, with `step` and `seconds` since the start. Of more
+        than 50,000 steps every second is kept, then every fourth, and so on, so that memory stays bounded.
+      validation: the metrics of each validation, `{name: [validations]}`, with `step` and `seconds`, bounded
+        in the same way.
     """
 
     state: TrainingState
@@ -177,16 +179,14 @@ class _Training:
         self.passes, self.selection, self.settings, self.writer = passes, selection, settings, writer
         self.place, self.done = Place(0, 0), 0
         found = None if settings is None else resuming.resume(settings, state, step, passes, selection)
-        options: dict[str, Any] = {"max_skipped": max_skipped, "leaf_names": list(named_arrays(state.params))}
         if found is None:
-            self.state, self.first = copied(state), int(np.max(jax.device_get(state.step)))
-            self.log = Log(self.first, **options)
+            self.state, self.first, past = copied(state), int(np.max(jax.device_get(state.step))), None
         else:
             (self.state, self.first, self.done, self.place), past = found
-            self.log = Log(self.first + self.done, past=past.columns, seconds=past.seconds, **options)
-            self.log.in_a_row = past.in_a_row
             if writer is not None:
                 writer.begin_after(self.step)
+        names = list(named_arrays(state.params))
+        self.log = Log(self.first, max_skipped=max_skipped, leaf_names=names, past=past)
         self._advance = jax.jit(step, donate_argnums=0)
 
     @property
@@ -236,17 +236,15 @@ class _Training:
             self.selection.consider(self.state.params, self.step, self.log)
         if at_end:
             self.save()
-        history = self.log.columns()
-        skipped = int(np.sum(history.get("skipped", 0)))
-        if skipped:
+        if self.log.skipped:
             warnings.warn(
-                f"{skipped} of {np.size(history['skipped'])} steps were skipped, because a loss or a "
-                f"gradient was not finite: history['skipped'] tells which.",
+                f"{self.log.skipped} of {self.done * self.log.in_a_row.size} steps were skipped, because a "
+                f"loss or a gradient was not finite: history['skipped'] tells which.",
                 RuntimeWarning,
                 stacklevel=3,
             )
         _, best, best_step = self.selection.best or (0.0, copied(self.state.params), self.step)
-        return FitResult(self.state, best, best_step, history, self.selection.columns())
+        return FitResult(self.state, best, best_step, self.log.columns(), self.selection.columns())
 
 
 class _Loop(NamedTuple):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from seqjax.training.table import Table
 from seqjax.types import Array, Params
 
 Row = dict[str, np.ndarray]
@@ -36,12 +37,31 @@ class NonFinite(FloatingPointError):
     params: Params = None
 
 
+class Past(NamedTuple):
+    """What a log goes on from.
+
+    Attributes:
+      columns: of the steps that were kept.
+      done: how many steps there were.
+      seconds: how long they took.
+      skipped: how many of them were skipped, those of all members together for an ensemble.
+      in_a_row: how many of the last were, one number a member for an ensemble.
+    """
+
+    columns: dict[str, np.ndarray]
+    done: int
+    seconds: float
+    skipped: int
+    in_a_row: np.ndarray
+
+
 class Log:
     """The metrics of each step, which stay on the device until `fetch`, so that no step waits for another.
 
     Attributes:
       steps: the number of steps fetched, those before the log was started included.
-      in_a_row: how many of the last steps were skipped, one number a member for an ensemble.
+      skipped: how many steps were skipped, those of all members together for an ensemble.
+      in_a_row: how many of the last steps were, one number a member for an ensemble.
     """
 
     def __init__(
@@ -50,25 +70,25 @@ class Log:
         *,
         max_skipped: int = 10,
         leaf_names: Sequence[str] = (),
-        past: Mapping[str, np.ndarray] | None = None,
-        seconds: float = 0.0,
+        past: Past | None = None,
     ) -> None:
         """Starts the clock.
 
         Args:
-          first_step: the number of steps taken before.
+          first_step: the number of steps taken before the first that is logged.
           max_skipped: after how many skipped steps in a row to stop.
           leaf_names: of the params, for errors.
-          past: the columns of an earlier log that this one goes on from.
-          seconds: how long that one took.
+          past: the log that this one goes on from.
         """
-        self.steps = first_step
-        self.in_a_row: Any = np.zeros((), int)
+        past = past or Past({}, 0, 0.0, 0, np.zeros((), int))
+        self.steps = first_step + past.done
+        self.skipped, self.in_a_row = past.skipped, past.in_a_row
         self._max_skipped, self._leaf_names = max_skipped, leaf_names
-        self._parts = [dict(past)] if past else []
+        self._table = Table(past.columns, past.done)
+        self._last: Row = {}
         self._waiting: list[tuple[Mapping[str, Array], Place]] = []
-        self._start = self._fetched = time.monotonic() - seconds
-        self._fetched += seconds
+        self._fetched = time.monotonic()
+        self._start = self._fetched - past.seconds
 
     @property
     def seconds(self) -> float:
@@ -80,49 +100,55 @@ class Log:
         self._waiting.append((metrics, place))
 
     def fetch(self) -> Row:
-        """Waits for the steps that were added, and returns the last row.
+        """Waits for the steps that were added, and returns the metrics of the last step.
 
         Raises:
           NonFinite: if too many steps in a row were skipped.
           FloatingPointError: if a loss or a gradient is not finite, of a step that does not tell whether it
             was skipped; the message names the step.
         """
+        if not self._waiting:
+            return self._last
         fetched, self._waiting = self._waiting, []
-        now, rows = time.monotonic(), []
+        found = columns(jax.device_get([metrics for metrics, _ in fetched]))
+        begun, self._fetched = self._fetched, time.monotonic()
+        found["step"] = np.arange(self.steps + 1, self.steps + len(fetched) + 1)
         # When a step ended is known only of the last: the others are spread evenly since the fetch before.
-        ends = np.linspace(self._fetched, now, len(fetched) + 1)[1:] - self._start
-        numbers = jax.device_get([metrics for metrics, _ in fetched])
-        for metrics, seconds in zip(numbers, ends, strict=True):
-            self.steps += 1
-            rows.append({**metrics, "step": np.asarray(self.steps), "seconds": seconds})
-        if rows:
-            self._parts.append(columns(rows))
-        self._fetched = now
-        if len(self._parts) > 100:  # few large arrays take less memory than many small ones
-            self.columns()
-        for row, (_, place) in zip(rows, fetched, strict=True):
-            self._look(row, place)
-        return {name: column[-1] for name, column in self._parts[-1].items()} if self._parts else {}
+        found["seconds"] = np.linspace(begun, self._fetched, len(fetched) + 1)[1:] - self._start
+        self.steps += len(fetched)
+        self._table.add(found)
+        self._last = _row(found, -1)
+        self._look(found, [place for _, place in fetched])
+        return self._last
 
     def columns(self) -> dict[str, np.ndarray]:
-        """The metrics of all steps that were fetched, `{name: [steps, ...]}`, with `step` and `seconds`."""
-        if len(self._parts) > 1:
-            names = self._parts[0]
-            self._parts = [{name: np.concatenate([part[name] for part in self._parts]) for name in names}]
-        return dict(self._parts[0]) if self._parts else {}
+        """The metrics of the steps that are kept, `{name: [steps, ...]}`, with `step` and `seconds`."""
+        return self._table.columns()
 
-    def _look(self, metrics: Row, place: Place) -> None:
-        if "skipped" not in metrics:
-            check_finite(metrics, ("loss", "gradient_norm"), int(metrics["step"]))
+    def _look(self, found: dict[str, np.ndarray], places: Sequence[Place]) -> None:
+        """Goes through the steps one by one only where one of them was not as it should be."""
+        if "skipped" not in found:
+            watched = [name for name in ("loss", "gradient_norm") if name in found]
+            if not all(np.isfinite(found[name]).all() for name in watched):
+                for number, step in enumerate(found["step"]):
+                    check_finite(_row(found, number), watched, int(step))
             return
+        if not found["skipped"].any():
+            self.in_a_row = np.zeros(found["skipped"].shape[1:], int)
+            return
+        self.skipped += int(found["skipped"].sum())
+        for number, place in enumerate(places):
+            self._count(_row(found, number), place)
+
+    def _count(self, metrics: Row, place: Place) -> None:
         self.in_a_row = np.where(metrics["skipped"], self.in_a_row + 1, 0)
         if self.in_a_row.max() < self._max_skipped:
             return
         member = np.unravel_index(np.argmax(self.in_a_row), self.in_a_row.shape)
-        loss, norm, leaf = (np.asarray(metrics[name])[member] for name in _TELLING)
+        loss, norm, leaf = (metrics[name][member] for name in _TELLING)
         name = self._leaf_names[leaf] if 0 <= leaf < len(self._leaf_names) else None
         where = (
-            f"the gradient of {name} is the first that is not finite" if name else "no gradient is to blame"
+            f"the gradient of {name} is the first that is not finite" if name else "no leaf alone is to blame"
         )
         of = f" of member {', '.join(map(str, member))}" if member else ""
         raise NonFinite(
@@ -174,3 +200,7 @@ def columns(rows: Sequence[Row]) -> dict[str, np.ndarray]:
       {'loss': array([2., 1.])}
     """
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]} if rows else {}
+
+
+def _row(found: Mapping[str, np.ndarray], number: int) -> Row:
+    return {name: column[number] for name, column in found.items()}

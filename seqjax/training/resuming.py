@@ -13,11 +13,12 @@ import numpy as np
 
 from seqjax.training.checkpoints import Checkpoints, Writer, load_checkpoint, newest_checkpoint
 from seqjax.training.checkpoints.manifest import read_manifest
-from seqjax.training.history import Log, Place
+from seqjax.training.history import Log, Past, Place
 from seqjax.training.passes import Passes
 from seqjax.training.selection import Selection
 from seqjax.training.state import TrainingState
 from seqjax.training.step import Step
+from seqjax.training.table import Table
 from seqjax.training.weights import load_weights, read_weights
 
 
@@ -35,14 +36,6 @@ class Standing(NamedTuple):
     first: int
     done: int
     place: Place
-
-
-class Past(NamedTuple):
-    """What a log goes on from: columns, seconds and steps skipped in a row."""
-
-    columns: dict[str, np.ndarray]
-    seconds: float
-    in_a_row: np.ndarray
 
 
 def save(
@@ -69,7 +62,10 @@ def save(
         "epoch": standing.place.epoch,
         "batch": standing.place.batch,
         "seconds": log.seconds,
+        "skipped": log.skipped,
         "in_a_row": np.asarray(log.in_a_row).tolist(),
+        "validations": selection.table.added,
+        "validated": selection.last_step,
         "best_value": value,
         "best_step": best_step,
         "waited": selection.waited,
@@ -122,7 +118,9 @@ def resume(
         found.state, progress["first"], progress["done"], Place(progress["epoch"], progress["batch"])
     )
     columns = read_weights(path / "history.safetensors") if progress["done"] else {}
-    return standing, Past(columns, progress["seconds"], np.asarray(progress["in_a_row"], int))
+    in_a_row = np.asarray(progress["in_a_row"], int)
+    past = Past(columns, standing.done, progress["seconds"], progress["skipped"], in_a_row)
+    return standing, past
 
 
 def _restore_selection(
@@ -132,7 +130,8 @@ def _restore_selection(
     if progress["best_step"] is None:
         return
     columns = read_weights(path / "validation.safetensors")
-    selection.rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    selection.table = Table(columns, progress["validations"])
+    selection.last_step = progress["validated"]
     best = load_weights(path / "best.safetensors", state.params)
     selection.best = (progress["best_value"], best, progress["best_step"])
 
@@ -143,7 +142,10 @@ _PROGRESS: dict[str, tuple[type, ...]] = {
     "epoch": (int,),
     "batch": (int,),
     "seconds": (float,),
+    "skipped": (int,),
     "in_a_row": (int, list),
+    "validations": (int,),
+    "validated": (int, type(None)),
     "best_value": (float, type(None)),
     "best_step": (int, type(None)),
     "waited": (int,),

@@ -8,8 +8,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from seqjax.training.history import Log, Row, check_finite, columns
+from seqjax.training.history import Log, check_finite
 from seqjax.training.state import copied
+from seqjax.training.table import Table
 from seqjax.types import Params
 
 Validate = Callable[[Params], Mapping[str, Any]]
@@ -22,7 +23,8 @@ class Selection:
       stopped: whether validation has stopped improving, or has reached the target.
       best: the best value, its params and its step; `None` before the first validation.
       waited: how many validations in a row were not better.
-      rows: the metrics of each validation.
+      last_step: the step of the last validation; `None` before the first.
+      table: the metrics of the validations.
     """
 
     def __init__(
@@ -46,7 +48,8 @@ class Selection:
         self._validate, self._metric, self._patience = validate, metric, patience
         self._sign = 1 if mode == "min" else -1
         self._target = None if target is None else self._sign * target
-        self.rows: list[Row] = []
+        self.table = Table()
+        self.last_step: int | None = None
         self.best: tuple[float, Params, int] | None = None
         self.waited = 0
         self.stopped = False
@@ -58,8 +61,9 @@ class Selection:
         log.fetch()  # a loss that is not finite is named before a validation that follows from it
         metrics = jax.device_get(dict(self._validate(params)))
         value = self._sign * self._value(metrics, step)
-        row = {name: np.asarray(number) for name, number in metrics.items()}
-        self.rows.append({**row, "step": np.asarray(step), "seconds": np.asarray(log.seconds)})
+        row = {**metrics, "step": step, "seconds": log.seconds}
+        self.table.add({name: np.asarray(number)[None] for name, number in row.items()})
+        self.last_step = step
         better = self.best is None or value < self.best[0]
         if better:
             self.best, self.waited = (value, copied(params), step), 0
@@ -71,11 +75,11 @@ class Selection:
 
     def validated(self, step: int) -> bool:
         """Whether the last validation was after this step."""
-        return bool(self.rows) and int(self.rows[-1]["step"]) == step
+        return self.last_step == step
 
     def columns(self) -> dict[str, np.ndarray]:
-        """The metrics of all validations, `{name: [validations]}`, with `step` and `seconds`."""
-        return columns(self.rows)
+        """The metrics of the validations, `{name: [validations]}`, with `step` and `seconds`."""
+        return self.table.columns()
 
     def _value(self, metrics: Mapping[str, Any], step: int) -> float:
         if self._metric not in metrics:

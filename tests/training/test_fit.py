@@ -80,6 +80,25 @@ def test_history_is_numpy_with_steps_and_seconds():
     assert result.validation == {}
 
 
+def test_of_many_steps_every_second_is_kept_or_every_fourth(monkeypatch):
+    monkeypatch.setattr(training.table, "LIMIT", 6)
+    state = start().replace(step=jnp.array(5, jnp.int32))  # rows are counted from where this fit begins
+    for steps, kept in (
+        (6, [1, 2, 3, 4, 5, 6]),
+        (7, [2, 4, 6]),
+        (13, [2, 4, 6, 8, 10, 12]),
+        (29, [8, 16, 24]),
+    ):
+        for log_every in (1, 3, 20):
+            validate, _ = scripted(np.arange(40.0))
+            options = {"validate": validate, "validate_every": 1, "log_every": log_every}
+            result = fit(state, STEP, lambda epoch: np.arange(1.0, 40), steps=steps, **options)
+            assert result.history["loss"].tolist() == kept
+            assert (result.history["step"] - 5).tolist() == kept
+            assert (result.validation["step"] - 5).tolist() == kept
+            assert int(result.state.step) == 5 + steps
+
+
 def test_a_state_is_left_usable_and_trained_further():
     state = start()
     first = fit(state, STEP, [1.0, 2.0])

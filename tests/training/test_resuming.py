@@ -76,8 +76,13 @@ def same(left, right):
         assert all((np.diff(rows["seconds"]) >= 0).all() for rows in (a, b) if rows)
 
 
-@pytest.mark.parametrize("options", [OPTIONS, OPTIONS | {"validate_every": None}], ids=["steps", "epochs"])
-def test_a_training_cut_off_anywhere_goes_on_as_if_it_had_not_been(options, tmp_path):
+@pytest.mark.parametrize(
+    ("options", "rows"),
+    [(OPTIONS, 50_000), (OPTIONS | {"validate_every": None}, 3)],
+    ids=["steps, all kept", "epochs, few kept"],
+)
+def test_a_training_cut_off_anywhere_goes_on_as_if_it_had_not_been(options, rows, tmp_path, monkeypatch):
+    monkeypatch.setattr(training.table, "LIMIT", rows)
     options = options | {"validate": validate}
     whole = fit(start(), STEP, shuffled, **options)
     assert whole.best_step > 0
