@@ -20,12 +20,13 @@ import numpy.typing as npt
 from seqjax import data, decoding, layers, tasks, training
 from seqjax.data import Captions, Vocabulary
 from seqjax.data.emoji_pictures import CAPTION_LANGUAGES
+from seqjax.recipes.baselines.nearest_pictures import nearest_pictures
 from seqjax.recipes.material.captioned_pictures import Captioned, PictureBatches, draw_sheet, ink, read_image
-from seqjax.recipes.material.digit_pictures import nearest_pictures, write_picture
+from seqjax.recipes.material.digit_pictures import write_picture
 from seqjax.recipes.models.encoder_decoders import summary
 from seqjax.recipes.scores.edit_distances import error_rates
 from seqjax.recipes.shared import runs
-from seqjax.recipes.shared.learning import LearningOptions, draw_training, learn
+from seqjax.recipes.shared.learning import LearningOptions, draw_training, learn_task, shapes
 from seqjax.recipes.shared.options import CELLS, option
 from seqjax.tasks import Task
 from seqjax.types import Params
@@ -106,22 +107,20 @@ def train(options: Options, folder: Path) -> dict[str, float]:
     _describe(fitted, validation, held_out, vocabulary)
 
     task = network(options, len(vocabulary))
-    print(summary(task, _shapes(task, options)), "\n")
+    print(summary(task, shapes(task, _features(options))), "\n")
     batches = PictureBatches(fitted, vocabulary, options.batch_size, options.seed)
     unseen = list(
         PictureBatches(validation, vocabulary, min(AT_ONCE, len(validation.captions))).epoch_batches()
     )
-    evaluate = training.make_evaluation(task.loss)
-    key = jax.random.key(options.seed)
-    fit = learn(
-        task.loss,
-        lambda optimizer: jax.jit(lambda: training.init_state(key, task, optimizer, _features(options)))(),
+    fit = learn_task(
+        task,
+        _features(options),
         batches.epoch_batches,
         batches.batches_per_epoch,
+        unseen,
         options,
-        lambda params: evaluate(params, unseen),
+        folder,
         metric="cross_entropy",
-        checkpoints=runs.checkpoints(folder, options),
     )
 
     longest = max(len(vocabulary.encode(caption)) for caption in fitted.captions)
@@ -161,7 +160,7 @@ def predict(folder: Path, texts: Sequence[str]) -> list[str]:
         raise ValueError(f"run is {folder}, whose run.json lacks longest: it was changed or cut off.")
     images = np.stack([read_image(name, options.size) for name in texts])
     task = network(options, len(vocabulary))
-    params = training.load_weights(Path(folder) / "weights.safetensors", _shapes(task, options))
+    params = training.load_weights(Path(folder) / "weights.safetensors", shapes(task, _features(options)))
     answers = captions_of(task, params, vocabulary, images, options, int(kept["longest"]) + 1)
     return [f"{answer}  {name}" for answer, name in zip(answers, texts, strict=True)]
 
@@ -205,10 +204,6 @@ def captions_of(
 
 def _features(options: Options) -> int:
     return options.size**2 * 3
-
-
-def _shapes(task: Task, options: Options) -> Params:
-    return jax.eval_shape(lambda key: task.init(key, _features(options)), jax.random.key(0))
 
 
 def _written(caption: str) -> str:

@@ -15,13 +15,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from seqjax import data, decoding, layers, plot, tasks, training
+from seqjax import data, decoding, layers, tasks, training
 from seqjax.data import Chorales
 from seqjax.data.bach_chorales import LOWEST
+from seqjax.recipes.baselines.counted_notes import counted_baselines
 from seqjax.recipes.material.midi import write_midi
-from seqjax.recipes.material.piano_rolls import NOTES, Roll, counted_loss, rolls_in_batches, transposed
+from seqjax.recipes.material.piano_rolls import NOTES, Roll, draw_rolls, every, rolls_in_batches, transposed
 from seqjax.recipes.shared import runs
-from seqjax.recipes.shared.learning import LearningOptions, draw_training, learn
+from seqjax.recipes.shared.learning import LearningOptions, draw_training, learn_task, shapes
 from seqjax.recipes.shared.options import CELLS, option
 from seqjax.tasks import Task
 from seqjax.types import Batch, Params
@@ -86,9 +87,7 @@ def train(options: Options, folder: Path) -> dict[str, float]:
     _describe(pieces, fitted, validation, held_out)
 
     task = network(options)
-    print(layers.summary(task.network, _shapes(task).network), "\n")
-    key, steps_per_epoch = jax.random.key(options.seed), -(-len(fitted.names) // options.batch_size)
-    evaluate = training.make_evaluation(task.loss)
+    print(layers.summary(task.network, shapes(task, NOTES).network), "\n")
     unseen = list(rolls_in_batches(validation.pitches, 32).epoch_batches())
 
     def batches(epoch: int) -> Iterator[Batch]:
@@ -96,30 +95,21 @@ def train(options: Options, folder: Path) -> dict[str, float]:
         moved = [transposed(piece, generator, options.semitones) for piece in fitted.pitches]
         return rolls_in_batches(moved, options.batch_size, int(generator.integers(2**31))).epoch_batches()
 
-    fit = learn(
-        task.loss,
-        lambda optimizer: jax.jit(lambda: training.init_state(key, task, optimizer, NOTES))(),
-        batches,
-        steps_per_epoch,
-        options,
-        lambda params: evaluate(params, unseen),
-        checkpoints=runs.checkpoints(folder, options),
-    )
+    steps_per_epoch = -(-len(fitted.names) // options.batch_size)
+    fit = learn_task(task, NOTES, batches, steps_per_epoch, unseen, options, folder)
 
+    evaluate = training.make_evaluation(task.loss)
     loss = evaluate(fit.best, rolls_in_batches(held_out.pitches, 32).epoch_batches())["loss"]
-    results = baselines(fitted, held_out, BEAT // options.every) | {"network": float(loss)}
+    results = counted_baselines(fitted, held_out, BEAT // options.every) | {"network": float(loss)}
     runs.save_run(folder, "chorales", options, fit.best, results=results)
     draw_training(folder / "curve.png", fit, steps_per_epoch)
     sample = composed(task, fit.best, np.zeros((0, NOTES), np.float32), _num_steps(options), options.seed)
     _write(folder / "sample.mid", sample, options)
-    _draw(
-        folder / "rolls.png",
-        {
-            "written by the network": sample,
-            f"Bach, {held_out.names[0]}": data.piano_roll(held_out.pitches[0]),
-        },
-        options,
-    )
+    shown = {
+        "written by the network": sample,
+        f"Bach, {held_out.names[0]}": data.piano_roll(held_out.pitches[0]),
+    }
+    draw_rolls(folder / "rolls.png", shown, _num_steps(options), BEAT // options.every)
     _report(results, options, folder)
     return results
 
@@ -151,7 +141,7 @@ def generate(
     if cuts:
         raise ValueError(f"{', '.join(cuts)} given, but this draws notes and no tokens: leave it out.")
     task = network(options)
-    params = training.load_weights(folder / "weights.safetensors", _shapes(task))
+    params = training.load_weights(folder / "weights.safetensors", shapes(task, NOTES))
     beginning = np.zeros((0, NOTES), np.float32)
     if prompt:
         pieces = every(data.chorales(), options.every)
@@ -164,51 +154,6 @@ def generate(
     path = folder / f"sample-{seed}.mid"
     _write(path, written, options)
     yield f"{path}: {len(written) * options.every / BEAT:g} quarter notes"
-
-
-def every(pieces: Chorales, step: int) -> Chorales:
-    """Pieces of which only every so manyth sixteenth is left.
-
-    Args:
-      pieces: on a grid of sixteenths.
-      step: how many sixteenths a step.
-
-    Returns:
-      The same pieces on a coarser grid.
-
-    Example:
-      >>> pieces = Chorales(["a"], [np.arange(8).reshape(8, 1)], [np.ones((8, 1), bool)], [(0,)], "", "")
-      >>> every(pieces, 4).pitches[0][:, 0].tolist()
-      [0, 4]
-    """
-    return pieces._replace(
-        pitches=[pitches[::step] for pitches in pieces.pitches],
-        attacks=[attacks[::step] for attacks in pieces.attacks],
-    )
-
-
-def baselines(fitted: Chorales, held_out: Chorales, period: int) -> dict[str, float]:
-    """Nats a held-out step of notes that are counted, each by itself.
-
-    Args:
-      fitted: what to count in.
-      held_out: what to predict.
-      period: steps a quarter note.
-
-    Returns:
-      By name: how often a note sounds; given whether it sounded a step before; and the place in the beat.
-
-    Example:
-      >>> baselines(fitted, held_out, 4)  # doctest: +SKIP
-      {'independent notes': 12.3, 'the step before': 3.2, 'and the place in the beat': 2.2}
-    """
-    known = [data.piano_roll(pitches) for pitches in fitted.pitches]
-    unseen = [data.piano_roll(pitches) for pitches in held_out.pitches]
-    return {
-        "independent notes": counted_loss(known, unseen),
-        "given the step before": counted_loss(known, unseen, previous=True),
-        "and the place in the beat": counted_loss(known, unseen, previous=True, period=period),
-    }
 
 
 def composed(task: Task, params: Params, beginning: Roll, num_steps: int, seed: int) -> Roll:
@@ -228,10 +173,6 @@ def composed(task: Task, params: Params, beginning: Roll, num_steps: int, seed: 
     prompt = np.concatenate([silence, beginning])
     drawn = decoding.generate(task, params, prompt, num_steps=num_steps, key=jax.random.key(seed))
     return np.concatenate([beginning, np.asarray(drawn)])
-
-
-def _shapes(task: Task) -> Params:
-    return jax.eval_shape(lambda key: task.init(key, NOTES), jax.random.key(0))
 
 
 def _num_steps(options: Options) -> int:
@@ -269,25 +210,3 @@ def _report(results: dict[str, float], options: Options, folder: Path) -> None:
             "8.71,\nRNN-RBM 6.27 nats a step."
         )
     print(f"\nsaved: {folder}, with sample.mid\ntry:   python -m seqjax generate {folder} --seed 1")
-
-
-def _draw(path: Path, rolls: dict[str, Roll], options: Options) -> None:
-    """Which notes sound over time, one roll below the other."""
-    figure, panels = plot.new_figure(len(rolls), 1, (10, 2.6 * len(rolls)), sharex=True)
-    length = _num_steps(options)
-    for axes, (name, roll) in zip(panels, rolls.items(), strict=True):
-        end = min(len(roll), length) * options.every / BEAT
-        extent = (0, end, LOWEST - 0.5, LOWEST + NOTES - 0.5)
-        axes.imshow(
-            roll[:length].T,
-            cmap="Greys",
-            aspect="auto",
-            origin="lower",
-            extent=extent,
-            interpolation="nearest",
-        )
-        axes.set_title(name, loc="left", fontsize="medium")
-        axes.set_ylabel("MIDI number")
-        axes.set_xlim(0, length * options.every / BEAT)
-    panels[-1].set_xlabel("quarter notes")
-    plot.save(figure, path)

@@ -18,18 +18,12 @@ import numpy as np
 
 from seqjax import data, layers, plot, tasks, training
 from seqjax.data import Digits
-from seqjax.recipes.material.digit_pictures import (
-    SIDE,
-    distort,
-    nearest_pictures,
-    read_picture,
-    sequences,
-    write_picture,
-)
+from seqjax.recipes.baselines.nearest_pictures import nearest_pictures
+from seqjax.recipes.material.digit_pictures import SIDE, distort, read_picture, sequences, write_picture
 from seqjax.recipes.models.blocks import block
-from seqjax.recipes.scores.classes import classify, draw_confusions
+from seqjax.recipes.scores.classes import answered, classify, draw_confusions, mistakes, shares_right
 from seqjax.recipes.shared import runs
-from seqjax.recipes.shared.learning import LearningOptions, draw_training, learn
+from seqjax.recipes.shared.learning import LearningOptions, draw_training, learn_task, shapes
 from seqjax.recipes.shared.options import option
 from seqjax.tasks import Task
 from seqjax.types import Array, Batch, Params
@@ -100,21 +94,26 @@ def train(options: Options, folder: Path) -> dict[str, float]:
     task = network(options)
     batches = _batches(fitted, options, options.batch_size)
     unseen = list(_batches(validation, options, 200).epoch_batches())
-    evaluate = training.make_evaluation(task.loss)
-    key = jax.random.key(options.seed)
-    print(layers.summary(task.network, _shapes(task, options).network), "\n")
-    fit = learn(
-        distorting(task.loss, options),
-        lambda optimizer: training.init_state(key, task, optimizer, _width(options)),
+    print(layers.summary(task.network, shapes(task, _width(options)).network), "\n")
+    fit = learn_task(
+        task,
+        _width(options),
         batches.epoch_batches,
         batches.batches_per_epoch,
+        unseen,
         options,
-        lambda params: evaluate(params, unseen),
-        checkpoints=runs.checkpoints(folder, options),
+        folder,
+        loss=distorting(task.loss, options),
     )
 
     shares = classify(task, fit.best, sequences(held_out.images, options.pixels))
-    results = _results(shares, learned_from, held_out)
+    nearest = nearest_pictures(learned_from.images, held_out.images)
+    results = shares_right(
+        held_out.labels,
+        one_for_all=np.bincount(learned_from.labels).argmax(),
+        nearest_picture=learned_from.labels[nearest],
+        network=shares.argmax(axis=1),
+    )
     runs.save_run(folder, "digits", options, fit.best, results=results)
     draw_training(folder / "curve.png", fit, batches.batches_per_epoch, ("loss", "accuracy"))
     draw_confusions(folder / "confusions.png", held_out.labels, shares.argmax(axis=1), CLASSES)
@@ -145,13 +144,10 @@ def predict(folder: Path, texts: Sequence[str]) -> list[str]:
     """
     options, _ = runs.load_run(folder, "digits", Options)
     task = network(options)
-    params = training.load_weights(Path(folder) / "weights.safetensors", _shapes(task, options))
+    params = training.load_weights(Path(folder) / "weights.safetensors", shapes(task, _width(options)))
     images = np.stack([read_picture(name) for name in texts])
     shares = classify(task, params, sequences(images, options.pixels))
-    return [
-        f"{CLASSES[int(share.argmax())]}  {share.max():.2f}  {name}"
-        for share, name in zip(shares, texts, strict=True)
-    ]
+    return answered(shares, CLASSES, texts)
 
 
 def distorting(loss: Callable, options: Options) -> Callable:
@@ -180,10 +176,6 @@ def distorting(loss: Callable, options: Options) -> Callable:
     return distorted
 
 
-def _shapes(task: Task, options: Options) -> Params:
-    return jax.eval_shape(lambda key: task.init(key, _width(options)), jax.random.key(0))
-
-
 def _width(options: Options) -> int:
     return 1 if options.pixels else SIDE
 
@@ -191,18 +183,6 @@ def _width(options: Options) -> int:
 def _batches(digits: Digits, options: Options, size: int) -> data.Batches:
     inputs = sequences(digits.images, options.pixels)
     return data.Batches(inputs, digits.labels, batch_size=size, seed=options.seed, max_buckets=1)
-
-
-def _results(shares: np.ndarray, learned_from: Digits, held_out: Digits) -> dict[str, float]:
-    def accuracy(guesses: np.ndarray | int) -> float:
-        return float(np.mean(guesses == held_out.labels))
-
-    nearest = nearest_pictures(learned_from.images, held_out.images)
-    return {
-        "one_for_all": accuracy(int(np.bincount(learned_from.labels).argmax())),
-        "nearest_picture": accuracy(learned_from.labels[nearest]),
-        "network": accuracy(shares.argmax(axis=1)),
-    }
 
 
 def _describe(fitted: Digits, validation: Digits, held_out: Digits) -> None:
@@ -228,20 +208,14 @@ def _report(
     runs.print_table(("", "right"), rows)
     print("\nsome answers, and the most confident mistakes (all are in mistakes.png):")
     right = np.flatnonzero(guesses == held_out.labels)
-    for row in [*right[:: max(len(right) // 2, 1)][:2], *_mistakes(shares, held_out)[:4]]:
+    for row in [*right[:: max(len(right) // 2, 1)][:2], *mistakes(shares, held_out.labels)[:4]]:
         print(f"  {held_out.labels[row]}, read as {guesses[row]} with {shares[row].max():.2f}")
     print(f"\nsaved: {folder}\ntry:   python -m seqjax predict {folder} {folder / EXAMPLE}")
 
 
-def _mistakes(shares: np.ndarray, held_out: Digits) -> list[int]:
-    """Rows that are read wrongly, the most confident first."""
-    wrong = np.flatnonzero(shares.argmax(axis=1) != held_out.labels)
-    return sorted(wrong.tolist(), key=lambda row: -shares[row].max())
-
-
 def _draw_mistakes(path: Path, shares: np.ndarray, held_out: Digits, most: int = 32) -> None:
     """What was read wrongly, with the truth, the answer and its probability."""
-    rows, columns = _mistakes(shares, held_out)[:most], 8
+    rows, columns = mistakes(shares, held_out.labels)[:most], 8
     lines = max(-(-len(rows) // columns), 1)
     figure, panels = plot.new_figure(lines, columns, (columns * 1.1, lines * 1.35))
     for axes in panels:

@@ -19,10 +19,10 @@ import numpy as np
 
 from seqjax import data, decoding, layers, tasks, training
 from seqjax.data import Texts, Vocabulary
-from seqjax.recipes.baselines.ngrams import kneser_ney
+from seqjax.recipes.baselines.ngrams import ngram_bits
 from seqjax.recipes.material.character_streams import chunks, encoded, in_rows
 from seqjax.recipes.shared import runs
-from seqjax.recipes.shared.learning import LearningOptions, draw_training, learn
+from seqjax.recipes.shared.learning import LearningOptions, draw_training, learn, shapes
 from seqjax.recipes.shared.options import CELLS, option
 from seqjax.tasks import Task
 from seqjax.types import Params
@@ -153,8 +153,7 @@ def generate(
     options, document = runs.load_run(folder, "language_model", Options)
     vocabulary = Vocabulary.from_json(document["texts"].get("vocabulary", ""))
     task = network(options, len(vocabulary))
-    like = jax.eval_shape(lambda key: task.init(key, 1), jax.random.key(0))
-    params = training.load_weights(folder / "weights.safetensors", like)
+    params = training.load_weights(folder / "weights.safetensors", shapes(task, 1))
     yield from continued(task, params, vocabulary, prompt, num_steps=num_steps, seed=seed, **cuts)
 
 
@@ -204,35 +203,6 @@ def continued(
     yield prompt
     for token in written:
         yield vocabulary.decode([int(token)])
-
-
-def ngram_bits(
-    fitted: Texts, validation: Texts, held_out: Texts, vocabulary: Vocabulary, max_order: int
-) -> dict[str, float]:
-    """Bits per held-out character of n-gram models: one character, three, five, and as validation chooses.
-
-    Args:
-      fitted: what they learn from.
-      validation: what chooses the order.
-      held_out: what they predict.
-      vocabulary: what turns characters into tokens.
-      max_order: the longest n-gram.
-
-    Returns:
-      Bits by the name of the model; the last is the one chosen.
-
-    Example:
-      >>> texts = Texts(["a"], ["abababba"], "", "")
-      >>> sorted(ngram_bits(texts, texts, texts, data.characters(["ab"]), 2))
-      ['2-gram', 'unigram']
-    """
-    parts = [[vocabulary.encode(text) for text in part.texts] for part in (fitted, validation, held_out)]
-    chances = kneser_ney(parts[0], parts[1] + parts[2], len(vocabulary), max_order)
-    split = sum(map(len, parts[1]))
-    chosen = int(np.argmax(np.log2(chances[:, :split]).mean(axis=1))) + 1
-    bits = -np.log2(chances[:, split:]).mean(axis=1)
-    orders = [order for order in (1, 3, 5) if order < chosen] + [chosen]
-    return {"unigram" if order == 1 else f"{order}-gram": float(bits[order - 1]) for order in orders}
 
 
 def _describe(fitted: Texts, validation: Texts, held_out: Texts, vocabulary: Vocabulary) -> None:

@@ -16,11 +16,11 @@ import jax
 import numpy as np
 
 from seqjax import layers, plot, tasks, training
-from seqjax.recipes.material.memory_problems import PROBLEMS, PUBLISHED, SOLVED, cells_of, lengths_of
+from seqjax.recipes.material.memory_problems import PROBLEMS, PUBLISHED, SOLVED
 from seqjax.recipes.models.blocks import block
 from seqjax.recipes.shared import runs
 from seqjax.recipes.shared.learning import LearningOptions, learn
-from seqjax.recipes.shared.options import CELLS, METHODS, option
+from seqjax.recipes.shared.options import CELLS, METHODS, cells_of, lengths_of, option
 from seqjax.tasks import Task
 from seqjax.types import Batch, Params
 

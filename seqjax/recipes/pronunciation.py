@@ -12,7 +12,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import jax
 import numpy as np
 
 from seqjax import data, training
@@ -24,7 +23,7 @@ from seqjax.recipes.models.encoder_decoders import Answer, EncoderDecoderOptions
 from seqjax.recipes.scores.attention_maps import AttentionMap, draw_attention
 from seqjax.recipes.scores.edit_distances import ErrorRates, error_rates
 from seqjax.recipes.shared import runs
-from seqjax.recipes.shared.learning import draw_training
+from seqjax.recipes.shared.learning import draw_training, shapes
 from seqjax.recipes.shared.options import option
 from seqjax.tasks import Task
 from seqjax.types import Params
@@ -128,8 +127,7 @@ def predict(folder: Path, words: Sequence[str]) -> list[str]:
         if not word or set(word.lower()) - set(LETTERS.symbols):
             raise ValueError(f"word is {word!r}, expected letters from a to z and apostrophes.")
     task = network(options, len(phonemes))
-    like = jax.eval_shape(lambda key: task.init(key, 1), jax.random.key(0))
-    params = training.load_weights(folder / "weights.safetensors", like)
+    params = training.load_weights(folder / "weights.safetensors", shapes(task, 1))
     sources = [LETTERS.encode(word.lower()) for word in words]
     found = encoder_decoders.answers(task, params, sources, options, LONGEST)
     return [

@@ -14,14 +14,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from seqjax import data, layers, tasks, training
 from seqjax.data import LabelledTexts, Vocabulary
 from seqjax.recipes.baselines.naive_bayes import tuned_naive_bayes
+from seqjax.recipes.scores.classes import answered, classify, mistakes, shares_right
 from seqjax.recipes.shared import runs
-from seqjax.recipes.shared.learning import draw_training
-from seqjax.recipes.shared.options import CELLS, METHODS, option
+from seqjax.recipes.shared.learning import LearningOptions, draw_training, learn, shapes
+from seqjax.recipes.shared.options import CELLS, option
 from seqjax.tasks import Task
 from seqjax.types import Array, Batch, Params
 
@@ -30,7 +30,7 @@ DATA = {"tweets": data.tweets, "movie_snippets": data.movie_snippets}
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(LearningOptions):
     """What `python -m seqjax train sentiment` can be told; see `--help`."""
 
     data: str = option("tweets", "which texts", DATA)
@@ -42,13 +42,9 @@ class Options:
     dropout: float = option(0.5, "share of features dropped before and after each recurrent layer")
     min_count: int = option(1, "words seen less often in the training texts are unknown")
     unknown_rate: float = option(0.1, "share of training words replaced by the unknown one")
-    batch_size: int = option(32, "texts a step")
     epochs: int = option(8, "passes over the training texts")
-    learning_rate: float = option(2e-3, "of Adam, falling to zero along a cosine")
-    method: str = option("auto", "how the cell runs over time", METHODS)
     members: int = option(3, "networks that are trained together, each from its own weights, and vote")
     seed: int = option(0, "of the split, the weights and the order of texts")
-    steps: int | None = option(None, "stop after so many steps, for a quick look")
 
 
 def network(options: Options, vocabulary_size: int) -> Task:
@@ -95,30 +91,30 @@ def train(options: Options, folder: Path) -> dict[str, float]:
 
     task = network(options, len(vocabulary))
     batches = _batches(fitted, vocabulary, options.batch_size, options.seed)
-    num_steps = options.steps or options.epochs * batches.batches_per_epoch
-    optimizer = optax.chain(
-        optax.clip_by_global_norm(1.0),
-        optax.adam(optax.cosine_decay_schedule(options.learning_rate, num_steps)),
-    )
+    print(layers.summary(task.network, shapes(task, 1).network), "\n")
     keys = jax.random.split(jax.random.key(options.seed), options.members)
-    states = jax.jit(jax.vmap(lambda key: training.init_state(key, task, optimizer, input_size=1)))(keys)
-    print(layers.summary(task.network, jax.tree.map(lambda leaf: leaf[0], states.params.network)), "\n")
-
-    step = training.make_step(_hiding(task.loss, options.unknown_rate), optimizer)
     unseen = list(_batches(validation, vocabulary, 128).epoch_batches())
     evaluate = jax.vmap(training.make_evaluation(task.loss), in_axes=(0, None))
-    fit = training.fit(
-        states,
-        jax.vmap(step, in_axes=(0, None)),
+    fit = learn(
+        _hiding(task.loss, options.unknown_rate),
+        lambda optimizer: jax.jit(jax.vmap(lambda key: training.init_state(key, task, optimizer, 1)))(keys),
         batches.epoch_batches,
-        steps=num_steps,
-        validate=lambda params: jax.tree.map(jnp.mean, evaluate(params, unseen)),
+        batches.batches_per_epoch,
+        options,
+        lambda params: jax.tree.map(jnp.mean, evaluate(params, unseen)),
+        ensemble=True,
+        warmup=0,  # as the figures in the README were had
         checkpoints=runs.checkpoints(folder, options),
-        progress=True,
     )
 
-    shares = probabilities(task, fit.best, vocabulary, held_out.texts)
-    results = _results(shares, fitted, validation, held_out)
+    shares = classify(task, fit.best, _tokens(vocabulary, held_out.texts), 128, ensemble=True)
+    results = shares_right(
+        held_out.labels,
+        majority=np.bincount(fitted.labels).argmax(),
+        naive_bayes=tuned_naive_bayes(fitted, validation, held_out.texts),
+        one_network=shares.argmax(axis=-1),
+        ensemble=shares.mean(axis=0).argmax(axis=-1),
+    )
     texts_kept = {"vocabulary": vocabulary.to_json()}
     runs.save_run(folder, "sentiment", options, fit.best, results=results, **texts_kept)
     draw_training(folder / "curve.png", fit, batches.batches_per_epoch, ("loss", "accuracy"))
@@ -146,48 +142,11 @@ def predict(folder: Path, texts: Sequence[str]) -> list[str]:
     options, document = runs.load_run(folder, "sentiment", Options)
     vocabulary = Vocabulary.from_json(document["texts"].get("vocabulary", ""))
     task = network(options, len(vocabulary))
-    members = jax.vmap(task.init, in_axes=(0, None))
-    like = jax.eval_shape(lambda keys: members(keys, 1), jax.random.split(jax.random.key(0), options.members))
+    members = jax.vmap(lambda member: task.init(jax.random.key(member), 1))
+    like = jax.eval_shape(members, jnp.arange(options.members))
     params = training.load_weights(folder / "weights.safetensors", like)
-    shares = probabilities(task, params, vocabulary, texts).mean(axis=0)
-    return [
-        f"{CLASSES[int(share.argmax())]}  {share.max():.2f}  {text}"
-        for share, text in zip(shares, texts, strict=True)
-    ]
-
-
-def probabilities(task: Task, params: Params, vocabulary: Vocabulary, texts: Sequence[str]) -> np.ndarray:
-    """What each member of an ensemble makes of texts.
-
-    Args:
-      task: the model.
-      params: the members' params, each leaf with a leading axis.
-      vocabulary: what turns words into tokens.
-      texts: `N` texts.
-
-    Returns:
-      `[members, N, 2]`, the probabilities of the classes.
-
-    Example:
-      >>> vocabulary = data.words(["good", "bad"])
-      >>> task = network(Options(hidden_size=2, embedding_size=2), len(vocabulary))
-      >>> params = jax.vmap(task.init, in_axes=(0, None))(jax.random.split(jax.random.key(0), 3), 1)
-      >>> probabilities(task, params, vocabulary, ["good", "so so", ""]).shape
-      (3, 3, 2)
-    """
-    batches = data.Batches(_tokens(vocabulary, texts), batch_size=min(128, len(texts)), shuffle=False)
-
-    @jax.jit
-    def members(params: Params, batch: Batch) -> Array:
-        def member(params: Params) -> Array:
-            return task.predict(params, batch.inputs, lengths=batch.lengths)[1].probabilities
-
-        return jax.vmap(member)(params)
-
-    shares = np.zeros((jax.tree.leaves(params)[0].shape[0], len(texts), len(CLASSES)))
-    for plan, batch in zip(batches.plans(0), batches.epoch_batches(), strict=True):
-        shares[:, plan.rows[plan.rows >= 0]] = members(params, batch)[:, plan.rows >= 0]
-    return shares
+    shares = classify(task, params, _tokens(vocabulary, texts), 128, ensemble=True).mean(axis=0)
+    return answered(shares, CLASSES, texts)
 
 
 def _tokens(vocabulary: Vocabulary, texts: Sequence[str]) -> list[np.ndarray]:
@@ -209,20 +168,6 @@ def _hiding(loss: Callable, rate: float) -> Callable:
         return loss(params, batch, carry=carry, key=key)
 
     return hiding
-
-
-def _results(
-    shares: np.ndarray, fitted: LabelledTexts, validation: LabelledTexts, held_out: LabelledTexts
-) -> dict[str, float]:
-    def accuracy(labels: np.ndarray | int) -> float:
-        return float(np.mean(labels == held_out.labels))
-
-    return {
-        "majority": accuracy(int(np.bincount(fitted.labels).argmax())),
-        "naive_bayes": accuracy(tuned_naive_bayes(fitted, validation, held_out.texts)),
-        "one_network": float(np.mean([accuracy(member.argmax(axis=-1)) for member in shares])),
-        "ensemble": accuracy(shares.mean(axis=0).argmax(axis=-1)),
-    }
 
 
 def _describe(
@@ -247,8 +192,7 @@ def _report(results: dict[str, float], shares: np.ndarray, held_out: LabelledTex
     for name, value in results.items():
         print(f"  {name.replace('_', ' '):12} {100 * value:5.1f} %")
     share = shares.mean(axis=0)
-    wrong = np.flatnonzero(share.argmax(axis=-1) != held_out.labels)
     print("\nthe most confident mistakes:")
-    for row in sorted(wrong, key=lambda row: -share[row].max())[:3]:
+    for row in mistakes(share, held_out.labels)[:3]:
         print(f"  {CLASSES[held_out.labels[row]]}, but {share[row].max():.2f} against: {held_out.texts[row]}")
     print(f'\nsaved: {folder}\ntry:   python -m seqjax predict {folder} "what a lovely day!"')

@@ -24,7 +24,7 @@ from seqjax.recipes.models.spelling import Spelling, learn_spelling, spelled, sp
 from seqjax.recipes.scores.classes import draw_confusions
 from seqjax.recipes.scores.tag_accuracies import accuracies, print_accuracies, print_mistakes
 from seqjax.recipes.shared import runs
-from seqjax.recipes.shared.learning import LearningOptions, draw_training, learn
+from seqjax.recipes.shared.learning import LearningOptions, draw_training, learn_task, shapes
 from seqjax.recipes.shared.options import CELLS, option
 from seqjax.tasks import Task
 from seqjax.types import Params
@@ -113,19 +113,18 @@ def train(options: Options, folder: Path) -> dict[str, float]:
     task = network(options, len(spelling.words), len(spelling.characters))
     batches = _batches(fitted, spelling, options.batch_size, options.seed, max_buckets=2)
     unseen = list(_batches(validation, spelling, 128).epoch_batches())
-    evaluate = training.make_evaluation(task.loss)
-    key, num_columns = jax.random.key(options.seed), 1 + options.reach
-    print(layers.summary(task.network, _shapes(task, options).network), "\n")
-    fit = learn(
-        task.loss,
-        lambda optimizer: jax.jit(lambda: training.init_state(key, task, optimizer, num_columns))(),
+    num_columns = 1 + options.reach
+    print(layers.summary(task.network, shapes(task, num_columns).network), "\n")
+    fit = learn_task(
+        task,
+        num_columns,
         batches.epoch_batches,
         batches.batches_per_epoch,
+        unseen,
         options,
-        lambda params: evaluate(params, unseen),
+        folder,
         metric="accuracy",
         mode="max",
-        checkpoints=runs.checkpoints(folder, options),
     )
 
     guesses = tags(task, fit.best, spelling, held_out.words)
@@ -162,7 +161,7 @@ def predict(folder: Path, texts: Sequence[str]) -> list[str]:
     )
     spelling = Spelling(words, characters, options.reach)
     task = network(options, len(words), len(characters))
-    params = training.load_weights(Path(folder) / "weights.safetensors", _shapes(task, options))
+    params = training.load_weights(Path(folder) / "weights.safetensors", shapes(task, 1 + options.reach))
     sentences = [split_sentence(text) for text in texts]
     return list(map(_shown, sentences, tags(task, params, spelling, sentences)))
 
@@ -197,10 +196,6 @@ def tags(task: Task, params: Params, spelling: Spelling, sentences: Sequence[Seq
         labels = np.asarray(predict(params, batch))
         found.update((row, labels[: len(rows[row]), b]) for b, row in enumerate(plan.rows) if row >= 0)
     return [found[row] for row in range(len(rows))]
-
-
-def _shapes(task: Task, options: Options) -> Params:
-    return jax.eval_shape(lambda key: task.init(key, 1 + options.reach), jax.random.key(0))
 
 
 def _batches(

@@ -13,8 +13,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
-
 from seqjax import data, training
 from seqjax.data import Translations, Vocabulary
 from seqjax.recipes.baselines.nearest_texts import nearest
@@ -22,7 +20,7 @@ from seqjax.recipes.models import encoder_decoders
 from seqjax.recipes.models.encoder_decoders import EncoderDecoderOptions, Tokens
 from seqjax.recipes.scores.attention_maps import AttentionMap, draw_attention
 from seqjax.recipes.shared import runs
-from seqjax.recipes.shared.learning import draw_training
+from seqjax.recipes.shared.learning import draw_training, shapes
 from seqjax.recipes.shared.options import option
 from seqjax.tasks import Task
 from seqjax.types import Params
@@ -146,8 +144,7 @@ def translate(folder: Path, texts: Sequence[str]) -> list[str]:
     options, document = runs.load_run(folder, "translation", Options)
     read, written = (Vocabulary.from_json(document["texts"].get(name, "")) for name in ("read", "written"))
     task = network(options, len(read), len(written))
-    like = jax.eval_shape(lambda key: task.init(key, 1), jax.random.key(0))
-    params = training.load_weights(folder / "weights.safetensors", like)
+    params = training.load_weights(folder / "weights.safetensors", shapes(task, 1))
     return _translated(task, params, texts, (read, written), options)
 
 

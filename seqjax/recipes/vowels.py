@@ -10,21 +10,20 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-import jax
 import numpy as np
 
 from seqjax import data, layers, tasks, training
 from seqjax.data import LabelledSeries
+from seqjax.recipes.baselines.bags_of_steps import steps_alone
+from seqjax.recipes.material.utterances import NUM_FEATURES, read_utterance, scaled, scaling
 from seqjax.recipes.models.blocks import block
-from seqjax.recipes.scores.classes import classify, draw_confusions
+from seqjax.recipes.scores.classes import answered, classify, draw_confusions, mistakes, shares_right
 from seqjax.recipes.shared import runs
-from seqjax.recipes.shared.learning import LearningOptions, draw_training, learn
+from seqjax.recipes.shared.learning import LearningOptions, draw_training, learn_task, shapes
 from seqjax.recipes.shared.options import CELLS, option
 from seqjax.tasks import Task
-from seqjax.types import Params
 
 EXAMPLE = "utterance.csv"
-NUM_FEATURES = 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,21 +83,18 @@ def train(options: Options, folder: Path) -> dict[str, float]:
     scale = scaling(fitted.series)
     batches = _batches(fitted, scale, options.batch_size, options.seed)
     unseen = list(_batches(validation, scale, len(validation.labels)).epoch_batches())
-    evaluate = training.make_evaluation(task.loss)
-    key = jax.random.key(options.seed)
-    print(layers.summary(task.network, _shapes(task).network), "\n")
-    fit = learn(
-        task.loss,
-        lambda optimizer: training.init_state(key, task, optimizer, NUM_FEATURES),
-        batches.epoch_batches,
-        batches.batches_per_epoch,
-        options,
-        lambda params: evaluate(params, unseen),
-        checkpoints=runs.checkpoints(folder, options),
+    print(layers.summary(task.network, shapes(task, NUM_FEATURES).network), "\n")
+    fit = learn_task(
+        task, NUM_FEATURES, batches.epoch_batches, batches.batches_per_epoch, unseen, options, folder
     )
 
-    shares = classify(task, fit.best, _scaled(held_out.series, scale))
-    results = _results(shares, learned_from, held_out)
+    shares = classify(task, fit.best, scaled(held_out.series, scale))
+    results = shares_right(
+        held_out.labels,
+        one_for_all=np.bincount(learned_from.labels).argmax(),
+        steps_alone=steps_alone(learned_from, held_out.series),
+        network=shares.argmax(axis=1),
+    )
     saved = {"task": fit.best, "scale": scale}
     runs.save_run(folder, "vowels", options, saved, results=results, classes=",".join(fitted.classes))
     draw_training(folder / "curve.png", fit, batches.batches_per_epoch, ("loss", "accuracy"))
@@ -129,122 +125,17 @@ def predict(folder: Path, texts: Sequence[str]) -> list[str]:
     options, document = runs.load_run(folder, "vowels", Options)
     classes = document["texts"].get("classes", "").split(",")
     task = network(options, len(classes))
-    like = {"task": _shapes(task), "scale": np.zeros((2, NUM_FEATURES), np.float32)}
+    like = {"task": shapes(task, NUM_FEATURES), "scale": np.zeros((2, NUM_FEATURES), np.float32)}
     saved = training.load_weights(Path(folder) / "weights.safetensors", like)
     series = [read_utterance(name) for name in texts]
-    shares = classify(task, saved["task"], _scaled(series, np.asarray(saved["scale"])))
-    return [
-        f"speaker {classes[int(share.argmax())]}  {share.max():.2f}  {name}"
-        for share, name in zip(shares, texts, strict=True)
-    ]
-
-
-def scaling(series: Sequence[np.ndarray]) -> np.ndarray:
-    """Mean and standard deviation of each feature over all steps of the training utterances.
-
-    Args:
-      series: arrays `[t, D]`.
-
-    Returns:
-      `[2, D]` float32, means above deviations.
-
-    Example:
-      >>> scaling([np.array([[1.0], [3.0]])]).tolist()
-      [[2.0], [1.0]]
-    """
-    steps = np.concatenate(series)
-    return np.stack([steps.mean(axis=0), steps.std(axis=0)]).astype(np.float32)
-
-
-def steps_alone(learned_from: LabelledSeries, series: Sequence[np.ndarray]) -> np.ndarray:
-    """The baseline: a Gaussian for each speaker over single steps, as if they came in no order.
-
-    Equation: `argmax_k sum_t log N(x_t; m_k, C_k)`, with the mean and covariance of all steps of speaker `k`:
-    quadratic discriminant analysis of bags of steps. All speakers are equally probable before.
-
-    Args:
-      learned_from: utterances and speakers to fit to.
-      series: `N` arrays `[t, D]` to classify.
-
-    Returns:
-      `[N]` integers, the speakers.
-
-    Example:
-      >>> low, high = np.array([[0.0], [1.0]]), np.array([[5.0], [7.0]])
-      >>> spoken = LabelledSeries([low, high], np.array([0, 1]), ("1", "2"), "", "")
-      >>> steps_alone(spoken, [low + 1, high + 1]).tolist()
-      [0, 1]
-    """
-    scores = np.zeros((len(series), len(learned_from.classes)))
-    for speaker in range(len(learned_from.classes)):
-        own = [
-            one
-            for one, label in zip(learned_from.series, learned_from.labels, strict=True)
-            if label == speaker
-        ]
-        steps = np.concatenate(own).astype(float)
-        factor = np.linalg.cholesky(np.atleast_2d(np.cov(steps.T)))
-        log_volume = np.log(np.diag(factor)).sum()
-        for row, one in enumerate(series):
-            standardised = np.linalg.solve(factor, (one - steps.mean(axis=0)).T)
-            scores[row, speaker] = -0.5 * np.sum(standardised**2) - len(one) * log_volume
-    return scores.argmax(axis=1)
-
-
-def read_utterance(name: str) -> np.ndarray:
-    """An utterance from a file of numbers: a line a step, features parted by commas.
-
-    Args:
-      name: the file.
-
-    Returns:
-      `[t, 12]` float32.
-
-    Raises:
-      OSError: if the file cannot be read.
-      ValueError: if it is no such table, or a number is not finite.
-
-    Example:
-      >>> read_utterance("utterance.csv").shape  # doctest: +SKIP
-      (20, 12)
-    """
-    expected = f"expected lines of {NUM_FEATURES} finite numbers parted by commas, one line a step."
-    path = Path(name)
-    if not path.is_file():
-        raise FileNotFoundError(f"file is {name}, which is not there: give a file, {expected}")
-    lines = path.read_text(encoding="utf-8", errors="replace").split()
-    try:
-        steps = np.array([line.split(",") for line in lines], np.float32)
-    except ValueError as error:
-        raise ValueError(f"file is {name}, which is no table of numbers: {expected}") from error
-    if steps.ndim != 2 or steps.shape[1] != NUM_FEATURES or not np.isfinite(steps).all():
-        raise ValueError(f"file is {name}, which holds an array {list(steps.shape)}: {expected}")
-    return steps
-
-
-def _shapes(task: Task) -> Params:
-    return jax.eval_shape(lambda key: task.init(key, NUM_FEATURES), jax.random.key(0))
-
-
-def _scaled(series: Sequence[np.ndarray], scale: np.ndarray) -> list[np.ndarray]:
-    return [(one - scale[0]) / scale[1] for one in series]
+    shares = classify(task, saved["task"], scaled(series, np.asarray(saved["scale"])))
+    return answered(shares, [f"speaker {name}" for name in classes], texts)
 
 
 def _batches(spoken: LabelledSeries, scale: np.ndarray, size: int, seed: int = 0) -> data.Batches:
     # One length to pad to: a second shape would take longer to compile than it saves.
-    inputs = _scaled(spoken.series, scale)
+    inputs = scaled(spoken.series, scale)
     return data.Batches(inputs, spoken.labels, batch_size=size, seed=seed, max_buckets=1)
-
-
-def _results(shares: np.ndarray, learned_from: LabelledSeries, held_out: LabelledSeries) -> dict[str, float]:
-    def accuracy(guesses: np.ndarray | int) -> float:
-        return float(np.mean(guesses == held_out.labels))
-
-    return {
-        "one_for_all": accuracy(int(np.bincount(learned_from.labels).argmax())),
-        "steps_alone": accuracy(steps_alone(learned_from, held_out.series)),
-        "network": accuracy(shares.argmax(axis=1)),
-    }
 
 
 def _describe(fitted: LabelledSeries, validation: LabelledSeries, held_out: LabelledSeries) -> None:
@@ -270,10 +161,9 @@ def _report(results: dict[str, float], shares: np.ndarray, held_out: LabelledSer
         for name, value in results.items()
     ]
     runs.print_table(("", "right", "mistakes"), rows)
-    wrong = np.flatnonzero(guesses != held_out.labels)
     right = np.flatnonzero(guesses == held_out.labels)
     print("\nsome answers, and the most confident mistakes:")
-    for row in [*right[:2], *sorted(wrong, key=lambda row: -shares[row].max())[:4]]:
+    for row in [*right[:2], *mistakes(shares, held_out.labels)[:4]]:
         truth, guess = (held_out.classes[labels[row]] for labels in (held_out.labels, guesses))
         told = f"told as {guess} with {shares[row].max():.2f}"
         print(f"  speaker {truth}, {told}, {len(held_out.series[row])} steps")

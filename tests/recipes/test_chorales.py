@@ -8,7 +8,6 @@ import pytest
 from seqjax import data
 from seqjax.__main__ import main
 from seqjax.data import Chorales
-from seqjax.recipes import chorales
 from tests.recipes.midi_files import read_midi, sounding
 
 SMALL = ["--cell", "elman", "--method", "scan", "--hidden-size", "16", "--semitones", "0"]
@@ -77,9 +76,3 @@ def test_generate_goes_on_from_a_chorale_into_a_file_of_its_own(trained, pieces,
 def test_what_cannot_be_written_is_told_in_a_line(trained, pieces, arguments, fragment, capsys):
     assert main(["generate", str(trained), *arguments]) == 2
     assert fragment in capsys.readouterr().err
-
-
-def test_every_fourth_step_is_a_quarter():
-    quarters = chorales.every(made_up(1), 4)
-    assert quarters.pitches[0].tolist() == np.tile(CHORDS, (6, 1)).tolist()
-    assert len(quarters.attacks[0]) == 12

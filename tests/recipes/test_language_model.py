@@ -115,16 +115,3 @@ def test_the_length_of_chunks_does_not_change_what_is_reported():
     whole, cut = (evaluate(params, in_rows(texts, vocabulary, steps)) for steps in (9, 4))
     assert float(whole["count"]) == float(cut["count"]) == 19
     np.testing.assert_allclose(whole["loss"], cut["loss"], rtol=1e-5)
-
-
-def test_the_order_of_the_baseline_is_chosen_in_validation():
-    texts = made_up()
-    vocabulary = data.characters(texts.texts)
-    chance = Texts(["chance"], ["".join(np.random.default_rng(0).permutation(list(texts.texts[0])))], "", "")
-    found = language_model.ngram_bits(texts, chance, texts, vocabulary, 4)
-    assert list(found) == ["unigram"]
-    assert list(language_model.ngram_bits(texts, texts, texts, vocabulary, 4)) == [
-        "unigram",
-        "3-gram",
-        "4-gram",
-    ]

@@ -83,20 +83,6 @@ def test_files_that_hold_no_utterance_are_told_in_a_line(run, tmp_path, content,
     assert shown.count("\n") == 1
 
 
-def test_steps_alone_are_classified_by_gaussian_densities():
-    spoken, heard = made_up(12, 0), made_up(5, 1)
-    short, unseen = ([one[:, :3].astype(float) for one in part.series] for part in (spoken, heard))
-
-    def log_density(bag, steps):
-        away, covariance = steps - bag.mean(axis=0), np.cov(bag.T)
-        square = np.einsum("ti,ij,tj->", away, np.linalg.inv(covariance), away)
-        return -0.5 * (square + len(steps) * np.log(np.linalg.det(2 * np.pi * covariance)))
-
-    bags = [np.concatenate(short[speaker::2]) for speaker in (0, 1)]
-    expected = [np.argmax([log_density(bag, steps) for bag in bags]) for steps in unseen]
-    assert vowels.steps_alone(spoken._replace(series=short), unseen).tolist() == expected
-
-
 @pytest.mark.parametrize("cell", ["lru", "lstm_norm", "qrnn"])
 def test_cells_of_all_kinds_run_in_both_directions(cell):
     task = vowels.network(vowels.Options(cell=cell, hidden_size=4, num_layers=2), 3)

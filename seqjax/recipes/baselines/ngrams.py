@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from seqjax.data import Texts, Vocabulary
+
 Codes = npt.NDArray[np.int64]
 """N-grams as numbers in base `V`, the newest token the last digit."""
 Floats = npt.NDArray[np.float64]
@@ -85,6 +87,36 @@ def kneser_ney(
         inner = longer % vocabulary_size ** (place + 1)
         lower = _interpolated(_level(inner, vocabulary_size), codes, lower, vocabulary_size)
     return np.stack(chances)
+
+
+def ngram_bits(
+    fitted: Texts, validation: Texts, held_out: Texts, vocabulary: Vocabulary, max_order: int
+) -> dict[str, float]:
+    """Bits per held-out character of n-gram models: one character, three, five, and as validation chooses.
+
+    Args:
+      fitted: what they learn from.
+      validation: what chooses the order.
+      held_out: what they predict.
+      vocabulary: what turns characters into tokens.
+      max_order: the longest n-gram.
+
+    Returns:
+      Bits by the name of the model; the last is the one chosen.
+
+    Example:
+      >>> from seqjax import data
+      >>> texts = Texts(["a"], ["abababba"], "", "")
+      >>> sorted(ngram_bits(texts, texts, texts, data.characters(["ab"]), 2))
+      ['2-gram', 'unigram']
+    """
+    parts = [[vocabulary.encode(text) for text in part.texts] for part in (fitted, validation, held_out)]
+    chances = kneser_ney(parts[0], parts[1] + parts[2], len(vocabulary), max_order)
+    split = sum(map(len, parts[1]))
+    chosen = int(np.argmax(np.log2(chances[:, :split]).mean(axis=1))) + 1
+    bits = -np.log2(chances[:, split:]).mean(axis=1)
+    orders = [order for order in (1, 3, 5) if order < chosen] + [chosen]
+    return {"unigram" if order == 1 else f"{order}-gram": float(bits[order - 1]) for order in orders}
 
 
 def _codes(sequences: Sequence[npt.ArrayLike], vocabulary_size: int, max_order: int) -> list[Codes]:

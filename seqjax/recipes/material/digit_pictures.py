@@ -1,4 +1,4 @@
-"""Pictures of digits: as sequences, distorted, from and to files, and which other one is nearest."""
+"""Pictures of digits: as sequences, distorted, from and to files."""
 
 from __future__ import annotations
 
@@ -62,29 +62,6 @@ def distort(key: Key, images: Array, *, shift: float, turn: float, zoom: float) 
         return jax.scipy.ndimage.map_coordinates(image, list(places), order=1)
 
     return jax.vmap(one)(images, shifts, cosines, sines)
-
-
-def nearest_pictures(known: np.ndarray, unseen: np.ndarray) -> np.ndarray:
-    """Which of some pictures differs least from another, pixel by pixel: the baseline that has no parameters.
-
-    Equation: `argmin_n sum_p (known_np - unseen_p)^2`.
-
-    Args:
-      known: `[N, 28, 28]` from 0 to 255.
-      unseen: `[M, 28, 28]`.
-
-    Returns:
-      `[M]` integers from 0 to `N - 1`.
-
-    Example:
-      >>> known = np.zeros((2, 28, 28), np.uint8)
-      >>> known[1] = 200
-      >>> nearest_pictures(known, np.full((1, 28, 28), 90, np.uint8)).tolist()
-      [0]
-    """
-    known, unseen = (images.reshape(len(images), -1).astype(np.float32) / 255 for images in (known, unseen))
-    # The square of the unseen picture is the same for all that it is compared with.
-    return ((known**2).sum(axis=1) - 2 * unseen @ known.T).argmin(axis=1)
 
 
 def read_picture(name: str) -> np.ndarray:

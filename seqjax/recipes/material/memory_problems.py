@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from seqjax import data, tasks
-from seqjax.recipes.shared.options import CELLS
 from seqjax.tasks import Head, Task
 from seqjax.types import Batch
 
@@ -85,49 +84,3 @@ PUBLISHED = {
     ("copying", 1000): {"lstm": 0.0204, "gru": 0.0197, "elman": 0.0202},
 }
 """Losses of networks of 70,000 and 16,000 parameters (Bai et al., 2018, table 1)."""
-
-
-def cells_of(text: str) -> list[str]:
-    """Names of cells from a text that parts them by commas.
-
-    Args:
-      text: such as `"lstm,gru"`.
-
-    Returns:
-      The names.
-
-    Raises:
-      ValueError: if one is no cell, or stands there twice.
-
-    Example:
-      >>> cells_of("lstm, gru")
-      ['lstm', 'gru']
-    """
-    cells = [name.strip() for name in text.split(",")]
-    if not set(cells) <= CELLS.keys() or len(set(cells)) < len(cells):
-        raise ValueError(
-            f"cells is {text!r}, expected some of {', '.join(CELLS)}, parted by commas, each once."
-        )
-    return cells
-
-
-def lengths_of(text: str) -> list[int]:
-    """Lengths from a text that parts them by commas.
-
-    Args:
-      text: such as `"50,150"`.
-
-    Returns:
-      The lengths.
-
-    Raises:
-      ValueError: if one is no positive integer, or stands there twice.
-
-    Example:
-      >>> lengths_of("50,150")
-      [50, 150]
-    """
-    words = [word.strip() for word in text.split(",")]
-    if not all(word.isdecimal() and int(word) > 0 for word in words) or len(set(words)) < len(words):
-        raise ValueError(f"lengths is {text!r}, expected positive integers parted by commas, each once.")
-    return [int(word) for word in words]

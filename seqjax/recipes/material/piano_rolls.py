@@ -1,13 +1,15 @@
-"""Chorales as piano rolls to learn from, and the baselines that a model of them has to beat."""
+"""Chorales as piano rolls: on coarser grids, in other keys, in batches and in pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from seqjax import data
+from seqjax import data, plot
+from seqjax.data import Chorales
 from seqjax.data.bach_chorales import HIGHEST, LOWEST
 
 NOTES = HIGHEST - LOWEST + 1
@@ -81,49 +83,56 @@ def before(roll: Roll) -> Roll:
     return np.concatenate([np.zeros_like(roll[:1]), roll[:-1]])
 
 
-def counted_loss(
-    learned_from: Sequence[Roll],
-    unseen: Sequence[Roll],
-    *,
-    previous: bool = False,
-    period: int = 1,
-    weight: float = 1.0,
-) -> float:
-    """Nats a step of notes whose probabilities are counted, each note by itself.
-
-    Equation: `P(note | c) = (count(note, c) + w P(any | c)) / (count(c) + w)`, where the context `c` may hold
-    whether the note sounded a step before, and the place of the step in a beat; `P(any | c)` is the share of
-    all notes that sound in that context.
+def every(pieces: Chorales, step: int) -> Chorales:
+    """Pieces of which only every so manyth sixteenth is left.
 
     Args:
-      learned_from: rolls `[T, M]` to count in.
-      unseen: rolls to predict, whose steps all count the same.
-      previous: whether the context holds the step before.
-      period: how many places in a beat the context tells apart.
-      weight: `w`.
+      pieces: on a grid of sixteenths.
+      step: how many sixteenths a step.
 
     Returns:
-      The mean over steps of the sum over notes of `-log P`.
+      The same pieces on a coarser grid.
 
     Example:
-      >>> roll = np.array([[1.0], [0.0], [1.0], [0.0]])
-      >>> round(counted_loss([roll], [roll]), 3)
-      0.693
-      >>> counted_loss([roll] * 99, [roll], period=2) < 0.01
-      True
+      >>> pieces = Chorales(["a"], [np.arange(8).reshape(8, 1)], [np.ones((8, 1), bool)], [(0,)], "", "")
+      >>> every(pieces, 4).pitches[0][:, 0].tolist()
+      [0, 4]
     """
+    return pieces._replace(
+        pitches=[pitches[::step] for pitches in pieces.pitches],
+        attacks=[attacks[::step] for attacks in pieces.attacks],
+    )
 
-    def contexts(roll: Roll) -> np.ndarray:
-        places = np.broadcast_to(np.arange(len(roll))[:, None] % period, roll.shape)
-        return places + period * before(roll).astype(int) if previous else places
 
-    num_notes = learned_from[0].shape[1]
-    notes, counts = np.arange(num_notes), np.zeros((2 * period, num_notes, 2))
-    for roll in learned_from:
-        np.add.at(counts, (contexts(roll), np.broadcast_to(notes, roll.shape), roll.astype(int)), 1)
-    # One is added to either count of all notes together, for what never happened to any of them.
-    pooled = counts.sum(axis=1, keepdims=True) + 1
-    prior = weight * pooled / pooled.sum(axis=-1, keepdims=True)
-    chances = (counts + prior) / (counts + prior).sum(axis=-1, keepdims=True)
-    losses = [-np.log(chances[contexts(roll), notes, roll.astype(int)]).sum(axis=1) for roll in unseen]
-    return float(np.concatenate(losses).mean())
+def draw_rolls(path: Path, rolls: Mapping[str, Roll], num_steps: int, steps_per_quarter: int) -> None:
+    """Draws which notes sound over time, one roll below the other.
+
+    Args:
+      path: the picture to write.
+      rolls: `[T, 46]` each, by name.
+      num_steps: how many steps of each are shown.
+      steps_per_quarter: steps a quarter note.
+
+    Raises:
+      ImportError: if matplotlib is not installed; the message names the extra.
+
+    Example:
+      >>> draw_rolls(Path("rolls.png"), {"silence": np.zeros((8, NOTES))}, 8, 4)  # doctest: +SKIP
+    """
+    figure, panels = plot.new_figure(len(rolls), 1, (10, 2.6 * len(rolls)), sharex=True)
+    for axes, (name, roll) in zip(panels, rolls.items(), strict=True):
+        end = min(len(roll), num_steps) / steps_per_quarter
+        extent = (0, end, LOWEST - 0.5, LOWEST + NOTES - 0.5)
+        axes.imshow(
+            roll[:num_steps].T,
+            cmap="Greys",
+            aspect="auto",
+            origin="lower",
+            extent=extent,
+            interpolation="nearest",
+        )
+        axes.set_title(name, loc="left", fontsize="medium")
+        axes.set_ylabel("MIDI number")
+        axes.set_xlim(0, num_steps / steps_per_quarter)
+    panels[-1].set_xlabel("quarter notes")
+    plot.save(figure, path)

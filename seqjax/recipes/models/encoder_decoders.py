@@ -14,8 +14,7 @@ from seqjax import data, decoding, layers, tasks, training
 from seqjax.checks import check_size
 from seqjax.data import Vocabulary
 from seqjax.recipes.models.blocks import block
-from seqjax.recipes.shared import runs
-from seqjax.recipes.shared.learning import LearningOptions, learn
+from seqjax.recipes.shared.learning import LearningOptions, learn_task, shapes
 from seqjax.recipes.shared.options import option
 from seqjax.tasks import Task
 from seqjax.types import Params
@@ -140,22 +139,16 @@ def fit(
     """
     batches = pairs(*fitted, options.batch_size, options.seed)
     unseen = list(pairs(*validation, min(256, len(validation[0]))).epoch_batches())
-    evaluate = training.make_evaluation(task.loss)
-
-    def state(optimizer: Any) -> training.TrainingState:
-        begun = training.init_state(jax.random.key(options.seed), task, optimizer, input_size=1)
-        print(summary(task, begun.params), "\n")
-        return begun
-
-    result = learn(
-        task.loss,
-        state,
+    print(summary(task, shapes(task, 1)), "\n")
+    result = learn_task(
+        task,
+        1,
         batches.epoch_batches,
         batches.batches_per_epoch,
+        unseen,
         options,
-        lambda params: evaluate(params, unseen),
+        folder,
         metric="cross_entropy",
-        checkpoints=runs.checkpoints(folder, options),
     )
     return result, batches.batches_per_epoch
 

@@ -1,4 +1,4 @@
-"""Classes told apart: probabilities of many sequences, and who is taken for whom."""
+"""Classes told apart: probabilities of many sequences, which of them are right, and who is taken for whom."""
 
 from __future__ import annotations
 
@@ -7,23 +7,27 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import numpy.typing as npt
 
 from seqjax import data, plot
 from seqjax.tasks import Task
-from seqjax.types import Params
+from seqjax.types import Array, Batch, Params
 
 
-def classify(task: Task, params: Params, sequences: Sequence[np.ndarray], size: int = 256) -> np.ndarray:
-    """What a classifier makes of sequences of any lengths.
+def classify(
+    task: Task, params: Params, sequences: Sequence[np.ndarray], size: int = 256, *, ensemble: bool = False
+) -> np.ndarray:
+    """What a classifier, or an ensemble of them, makes of sequences of any lengths.
 
     Args:
       task: many to one, with a categorical head.
       params: the task's.
-      sequences: `N` arrays `[t, D]`.
+      sequences: `N` arrays `[t, D]`, or `[t]` tokens.
       size: how many are read at once, at most.
+      ensemble: whether params are those of several networks, a leading axis of every leaf.
 
     Returns:
-      `[N, K]`, the probabilities of the classes.
+      `[N, K]`, or `[members, N, K]`: the probabilities of the classes.
 
     Raises:
       ValueError: if there are no sequences.
@@ -36,14 +40,70 @@ def classify(task: Task, params: Params, sequences: Sequence[np.ndarray], size: 
       (2, 3)
     """
     batches = data.Batches(sequences, batch_size=min(size, len(sequences)), shuffle=False, max_buckets=1)
-    predict = jax.jit(task.predict)
-    shares = []
-    for plan, batch in zip(batches.plans(0), batches.epoch_batches(), strict=True):
-        probabilities = predict(params, batch.inputs, lengths=batch.lengths)[1].probabilities
-        shares.append((plan.rows, np.asarray(probabilities)))
-    rows = np.concatenate([rows for rows, _ in shares])
-    ordered = np.argsort(rows[rows >= 0])
-    return np.concatenate([share for _, share in shares])[rows >= 0][ordered]
+
+    def one(params: Params, batch: Batch) -> Array:
+        return task.predict(params, batch.inputs, lengths=batch.lengths)[1].probabilities
+
+    predict = jax.jit(jax.vmap(one, in_axes=(0, None)) if ensemble else one)
+    shares = np.concatenate([predict(params, batch) for batch in batches.epoch_batches()], axis=-2)
+    rows = np.concatenate([plan.rows for plan in batches.plans(0)])
+    return shares[..., np.flatnonzero(rows >= 0)[np.argsort(rows[rows >= 0])], :]
+
+
+def answered(shares: np.ndarray, classes: Sequence[str], names: Sequence[str]) -> list[str]:
+    """The most probable class of each of several things, and its probability.
+
+    Args:
+      shares: `[N, K]`, the probabilities of the classes.
+      classes: their `K` names.
+      names: of what was classified.
+
+    Returns:
+      `N` lines.
+
+    Example:
+      >>> answered(np.array([[0.2, 0.8]]), ("no", "yes"), ["question.txt"])
+      ['yes  0.80  question.txt']
+    """
+    return [
+        f"{classes[int(share.argmax())]}  {share.max():.2f}  {name}"
+        for share, name in zip(shares, names, strict=True)
+    ]
+
+
+def shares_right(labels: np.ndarray, **guesses: npt.ArrayLike) -> dict[str, float]:
+    """How often each of those who guess is right.
+
+    Args:
+      labels: `[N]` integers, the true classes.
+      **guesses: by who guesses, `[N]` integers, or `[members, N]` whose mean counts, or one for all.
+
+    Returns:
+      By who guesses, a share.
+
+    Example:
+      >>> shares_right(np.array([0, 1, 1]), one_for_all=1, network=[0, 1, 1])
+      {'one_for_all': 0.666..., 'network': 1.0}
+    """
+    return {name: float(np.mean(np.asarray(guess) == labels)) for name, guess in guesses.items()}
+
+
+def mistakes(shares: np.ndarray, labels: np.ndarray) -> list[int]:
+    """What is told wrongly, the most confident mistake first.
+
+    Args:
+      shares: `[N, K]`, the probabilities of the classes.
+      labels: `[N]` integers, the true ones.
+
+    Returns:
+      Rows.
+
+    Example:
+      >>> mistakes(np.array([[0.3, 0.7], [0.9, 0.1], [0.4, 0.6]]), np.array([0, 1, 1]))
+      [1, 0]
+    """
+    wrong = np.flatnonzero(shares.argmax(axis=1) != labels)
+    return sorted(wrong.tolist(), key=lambda row: -shares[row].max())
 
 
 def draw_confusions(path: Path, labels: np.ndarray, guesses: np.ndarray, classes: Sequence[str]) -> None:

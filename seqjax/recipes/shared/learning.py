@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import numpy.typing as npt
 import optax
@@ -14,6 +15,7 @@ import optax
 from seqjax import training
 from seqjax.recipes.shared import runs
 from seqjax.recipes.shared.options import CELLS, METHODS, option
+from seqjax.tasks import Task
 from seqjax.types import Batch, Params
 
 
@@ -32,6 +34,73 @@ class LearningOptions:
     minutes: float | None = option(None, "stop training after so many minutes, wherever it stands")
 
 
+def shapes(task: Task, input_size: int) -> Params:
+    """A task's params without their numbers: what a summary shows, and what weights are read into.
+
+    Args:
+      task: any.
+      input_size: `D`, or 1 for tokens.
+
+    Returns:
+      The params, a `jax.ShapeDtypeStruct` a leaf.
+
+    Example:
+      >>> import seqjax as sj
+      >>> shapes(sj.tasks.synced(sj.elman(2), sj.heads.gaussian(3)), 1).head.kernel.shape
+      (2, 6)
+    """
+    return jax.eval_shape(lambda key: task.init(key, input_size), jax.random.key(0))
+
+
+def learn_task(
+    task: Task,
+    input_size: int,
+    batches: Callable[[int], Iterable[Batch]],
+    steps_per_epoch: int,
+    unseen: Sequence[Batch],
+    options: LearningOptions,
+    folder: Path,
+    *,
+    loss: Callable | None = None,
+    **rest: Any,
+) -> training.FitResult:
+    """Trains a task on some batches and validates it on others, once an epoch.
+
+    Args:
+      task: what to train.
+      input_size: `D`, or 1 for tokens.
+      batches: the batches of an epoch.
+      steps_per_epoch: how many those are.
+      unseen: what to validate with.
+      options: the recipe's, checkpoints and seed included.
+      folder: the run's folder, for checkpoints.
+      loss: what to lower, if that is not the task's own loss.
+      **rest: as for `learn`, such as `metric`.
+
+    Returns:
+      The `FitResult`, with the params of the best validation.
+
+    Example:
+      >>> learn_task(task, 28, batches, 56, unseen, options, folder)  # doctest: +SKIP
+    """
+    evaluate = training.make_evaluation(task.loss)
+
+    def state(optimizer: optax.GradientTransformation) -> training.TrainingState:
+        key = jax.random.key(options.seed)
+        return jax.jit(lambda key: training.init_state(key, task, optimizer, input_size))(key)
+
+    return learn(
+        loss or task.loss,
+        state,
+        batches,
+        steps_per_epoch,
+        options,
+        lambda params: evaluate(params, unseen),
+        checkpoints=runs.checkpoints(folder, options),
+        **rest,
+    )
+
+
 def learn(
     loss: Callable,
     state: Callable[[optax.GradientTransformation], training.TrainingState],
@@ -45,6 +114,8 @@ def learn(
     validate_every: int | None = None,
     weight_decay: float = 0.0,
     carry_over: bool = False,
+    ensemble: bool = False,
+    warmup: int = 100,
     target: float | None = None,
     checkpoints: training.Checkpoints | None = None,
     progress: bool = True,
@@ -63,6 +134,9 @@ def learn(
       validate_every: validate after so many steps, and at the end; `None` for the end of each epoch.
       weight_decay: of AdamW (Loshchilov & Hutter, 2019).
       carry_over: whether each batch goes on from the carry after the batch before.
+      ensemble: whether state and params are those of several networks, a leading axis of every leaf, each of
+        which learns from all batches by itself.
+      warmup: steps over which the learning rate rises, if that is less than a tenth of all.
       target: stop once the validation's metric is better than this; `None` for never.
       checkpoints: where to save the training and to go on from, as `runs.checkpoints` gives it.
       progress: whether to show a line with rates and the remaining time.
@@ -71,7 +145,7 @@ def learn(
       The `FitResult`, with the params of the best validation.
 
     Example:
-      >>> import jax, jax.numpy as jnp, seqjax as sj
+      >>> import jax.numpy as jnp, seqjax as sj
       >>> task = sj.tasks.synced(sj.elman(2), sj.heads.gaussian(1, scale=1.0))
       >>> batch = sj.Batch(jnp.ones((3, 1, 1)), jnp.ones((3, 1, 1)))
       >>> def state(optimizer):
@@ -86,12 +160,13 @@ def learn(
     """
     num_steps = options.steps or options.epochs * steps_per_epoch
     schedule = optax.warmup_cosine_decay_schedule(
-        0.0, options.learning_rate, min(100, num_steps // 10), max(num_steps, 1)
+        0.0, options.learning_rate, min(warmup, num_steps // 10), max(num_steps, 1)
     )
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=weight_decay))
+    step = training.make_step(loss, optimizer, carry_over=carry_over)
     return training.fit(
         state(optimizer),
-        training.make_step(loss, optimizer, carry_over=carry_over),
+        jax.vmap(step, in_axes=(0, None)) if ensemble else step,
         batches,
         steps=num_steps,
         seconds=None if options.minutes is None else 60 * options.minutes,

@@ -133,3 +133,53 @@ def read_options(options: type, values: dict[str, Any]) -> Any:
         if choices is not None and value not in choices:
             raise ValueError(f"options.{name} is {value!r}, expected one of {', '.join(sorted(choices))}.")
     return options(**values)
+
+
+def cells_of(text: str) -> list[str]:
+    """Names of cells from a text that parts them by commas.
+
+    Args:
+      text: such as `"lstm,gru"`.
+
+    Returns:
+      The names.
+
+    Raises:
+      ValueError: if one is no cell, or stands there twice.
+
+    Example:
+      >>> cells_of("lstm, gru")
+      ['lstm', 'gru']
+    """
+    cells = _parted(text)
+    if not set(cells) <= CELLS.keys() or len(set(cells)) < len(cells):
+        raise ValueError(
+            f"cells is {text!r}, expected some of {', '.join(CELLS)}, parted by commas, each once."
+        )
+    return cells
+
+
+def lengths_of(text: str) -> list[int]:
+    """Lengths from a text that parts them by commas.
+
+    Args:
+      text: such as `"50,150"`.
+
+    Returns:
+      The lengths.
+
+    Raises:
+      ValueError: if one is no positive integer, or stands there twice.
+
+    Example:
+      >>> lengths_of("50,150")
+      [50, 150]
+    """
+    words = _parted(text)
+    if not all(word.isdecimal() and int(word) > 0 for word in words) or len(set(words)) < len(words):
+        raise ValueError(f"lengths is {text!r}, expected positive integers parted by commas, each once.")
+    return [int(word) for word in words]
+
+
+def _parted(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",")]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from seqjax.recipes.material.piano_rolls import counted_loss
+from seqjax.recipes.baselines.counted_notes import counted_loss
 
 
 def test_counted_notes_are_shares():

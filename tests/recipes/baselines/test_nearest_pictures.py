@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from seqjax.recipes.material.digit_pictures import nearest_pictures
+from seqjax.recipes.baselines.nearest_pictures import nearest_pictures
 
 
 def test_the_nearest_picture_is_the_one_that_differs_least():

@@ -5,7 +5,9 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
-from seqjax.recipes.baselines.ngrams import kneser_ney
+from seqjax import data
+from seqjax.data import Texts
+from seqjax.recipes.baselines.ngrams import kneser_ney, ngram_bits
 
 
 def test_kneser_ney_is_its_formula_with_dictionaries():
@@ -73,3 +75,18 @@ def test_kneser_ney_refuses_what_it_cannot_count():
         kneser_ney([[1]], [[1]], 200, 8)
     with pytest.raises(ValueError, match="learned_from holds no tokens"):
         kneser_ney([[]], [[1]], 3, 2)
+
+
+def test_the_order_of_the_baseline_is_chosen_in_validation():
+    random = np.random.default_rng(0)
+    written = " ".join(random.choice(["abacus", "dog", "hint"], 600))
+    texts = Texts(["text"], [written], "made up", "these tests")
+    vocabulary = data.characters(texts.texts)
+    chance = Texts(["chance"], ["".join(random.permutation(list(written)))], "", "")
+    found = ngram_bits(texts, chance, texts, vocabulary, 4)
+    assert list(found) == ["unigram"]
+    assert list(ngram_bits(texts, texts, texts, vocabulary, 4)) == [
+        "unigram",
+        "3-gram",
+        "4-gram",
+    ]

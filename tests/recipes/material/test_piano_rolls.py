@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from seqjax.recipes.material.piano_rolls import before, rolls_in_batches, transposed
+from seqjax.data import Chorales
+from seqjax.recipes.material.piano_rolls import before, every, rolls_in_batches, transposed
 
 
 def test_a_transposed_piece_keeps_its_intervals_its_rests_and_the_range():
@@ -30,3 +31,11 @@ def test_a_batch_predicts_each_step_from_the_one_before():
             seen += length
             np.testing.assert_array_equal(batch.inputs[:length, row], before(batch.targets[:length, row]))
     assert seen == 17
+
+
+def test_every_fourth_step_is_a_quarter():
+    pitches = np.repeat(np.arange(36, 48)[:, None], 4, axis=0)
+    pieces = Chorales(["a"], [pitches], [np.ones(pitches.shape, bool)], [(0,)], "made up", "these tests")
+    quarters = every(pieces, 4)
+    assert quarters.pitches[0][:, 0].tolist() == list(range(36, 48))
+    assert len(quarters.attacks[0]) == 12
