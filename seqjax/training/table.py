@@ -31,7 +31,8 @@ class Table:
         self.added, self._stride = added, 1
         while added // self._stride > LIMIT:
             self._stride *= 2
-        self._parts = [dict(past)] if past else []
+        self._arrays = {name: np.array(column) for name, column in (past or {}).items()}
+        self._size = len(next(iter(self._arrays.values()), ()))
 
     def add(self, columns: Mapping[str, np.ndarray]) -> None:
         """Adds rows, `{name: [rows, ...]}`, with the names of those before.
@@ -44,19 +45,28 @@ class Table:
           [3.0, 2.0, 1.0]
         """
         first = -(self.added + 1) % self._stride
-        self._parts.append({name: column[first :: self._stride] for name, column in columns.items()})
+        kept = {name: column[first :: self._stride] for name, column in columns.items()}
+        self._arrays = {name: _joined(self._arrays.get(name), self._size, kept[name]) for name in kept}
         self.added += len(next(iter(columns.values())))
-        # Few large arrays take less memory than many small ones.
-        if len(self._parts) > 100 or self.added // self._stride > LIMIT:
-            self.columns()
+        self._size += len(next(iter(kept.values())))
+        while self.added // self._stride > LIMIT:
+            for array in self._arrays.values():
+                array[: self._size // 2] = array[1 : self._size : 2]
+            self._size //= 2
+            self._stride *= 2
 
     def columns(self) -> dict[str, np.ndarray]:
-        """The rows that are kept, `{name: [rows, ...]}`, empty where none was added."""
-        if len(self._parts) > 1:
-            names = self._parts[0]
-            self._parts = [{name: np.concatenate([part[name] for part in self._parts]) for name in names}]
-        while self.added // self._stride > LIMIT:
-            # A copy: what is left out would stay in memory as long as a view of it is there.
-            self._parts = [{name: column[1::2].copy() for name, column in self._parts[0].items()}]
-            self._stride *= 2
-        return dict(self._parts[0]) if self._parts else {}
+        """The rows that are kept, `{name: [rows, ...]}`, as they are until the next are added."""
+        return {name: array[: self._size] for name, array in self._arrays.items()}
+
+
+def _joined(array: np.ndarray | None, size: int, column: np.ndarray) -> np.ndarray:
+    """An array whose first entries are those of another and a column; there is room for more behind them."""
+    array = column[:0] if array is None else array
+    dtype = np.promote_types(array.dtype, column.dtype)
+    if len(array) < size + len(column) or array.dtype != dtype:
+        longer = np.empty((2 * (size + len(column)), *column.shape[1:]), dtype)
+        longer[:size] = array[:size]
+        array = longer
+    array[size : size + len(column)] = column
+    return array
