@@ -5,7 +5,7 @@ All take the weights that seqjax drew, and a batch with time first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import harness
@@ -124,23 +124,29 @@ class Network(NamedTuple):
     counts: bool = True
 
 
-def networks(problem: Problem, methods: Mapping[str, Any]) -> Iterator[Network]:
+def networks(
+    problem: Problem,
+    methods: Mapping[str, Any],
+    peers: Collection[str] = ("linen", "nnx", "haiku", "equinox"),
+) -> Iterator[Network]:
     """Those of jax that can be imported and have such a network; first ours, one for each of `methods`."""
     for name, method in methods.items():
         yield Network(f"seqjax, {name}" if name else "seqjax", *_ours(problem, method), counts=not name)
-    if linen:
+    if problem.kind not in TORCH_KIND:
+        return
+    if linen and "linen" in peers:
         for variant in ("LSTMCell", "OptimizedLSTMCell") if problem.kind == "lstm" else ("",):
             yield Network(f"flax, linen {variant}".strip(), *_linen(problem, variant))
-    if nnx:
+    if nnx and "nnx" in peers:
         yield Network("flax, nnx", *_nnx(problem))
     if problem.bidirectional and problem.lengths is not None:
         return  # the others have nothing that reverses sequences within their lengths
-    if haiku and problem.kind == "lstm":
+    if haiku and "haiku" in peers and problem.kind == "lstm":
         note = "its GRU and Elman network compute something else"
         yield Network("haiku", *_haiku(problem, deep=False), note=note)
         if len(problem.layers) > 1 and not problem.bidirectional:
             yield Network("haiku, DeepRNN", *_haiku(problem, deep=True), note="one loop over all layers")
-    if equinox and problem.kind != "elman":
+    if equinox and "equinox" in peers and problem.kind != "elman":
         yield Network("equinox", *_equinox(problem), note="has no Elman network")
 
 
