@@ -24,6 +24,7 @@ from seqjax.recipes.material.piano_rolls import NOTES, Roll, draw_rolls, every, 
 from seqjax.recipes.shared import runs
 from seqjax.recipes.shared.learning import LearningOptions, draw_training, learn_task, shapes
 from seqjax.recipes.shared.options import CELLS, option
+from seqjax.recipes.shared.published import print_published, published
 from seqjax.tasks import Task
 from seqjax.types import Batch, Params
 
@@ -204,9 +205,5 @@ def _report(results: dict[str, float], options: Options, folder: Path) -> None:
         ("held-out pieces", "nats a step", "nats a quarter"),
         [(name, f"{value:.3f}", f"{value * BEAT / options.every:.3f}") for name, value in results.items()],
     )
-    if options.every == BEAT:
-        print(
-            "\nBoulanger-Lewandowski et al. (2012), at quarter notes too, but with a split of their own: RNN "
-            "8.71,\nRNN-RBM 6.27 nats a step."
-        )
+    print_published(published("chorales", every=options.every, cell=options.cell))
     print(f"\nsaved: {folder}, with sample.mid\ntry:   python -m seqjax generate {folder} --seed 1")

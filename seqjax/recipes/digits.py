@@ -25,14 +25,12 @@ from seqjax.recipes.scores.classes import answered, classify, draw_confusions, m
 from seqjax.recipes.shared import runs
 from seqjax.recipes.shared.learning import LearningOptions, draw_training, learn_task, shapes
 from seqjax.recipes.shared.options import option
+from seqjax.recipes.shared.published import print_published, published
 from seqjax.tasks import Task
 from seqjax.types import Array, Batch, Params
 
 EXAMPLE = "digit.png"
 CLASSES = tuple("0123456789")
-
-PUBLISHED = {"lstm": 87.2, "gru": 96.2, "elman": 21.5}
-"""Percent right, pixel by pixel, after 60,000 digits, with 70,000 parameters (Bai et al., 2018, table 1)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -203,9 +201,8 @@ def _report(
     guesses, count = shares.argmax(axis=1), len(held_out.labels)
     print(f"\nof {count} held-out digits are read correctly:")
     rows = [(name.replace("_", " "), f"{100 * value:.1f} %") for name, value in results.items()]
-    if options.pixels and options.cell in PUBLISHED:
-        rows.append(("Bai et al. (2018), 60,000 digits", f"{PUBLISHED[options.cell]:.1f} %"))
     runs.print_table(("", "right"), rows)
+    print_published(published("digits", pixels=options.pixels, cell=options.cell))
     print("\nsome answers, and the most confident mistakes (all are in mistakes.png):")
     right = np.flatnonzero(guesses == held_out.labels)
     for row in [*right[:: max(len(right) // 2, 1)][:2], *mistakes(shares, held_out.labels)[:4]]:

@@ -24,6 +24,7 @@ from seqjax.recipes.material.character_streams import chunks, encoded, in_rows
 from seqjax.recipes.shared import runs
 from seqjax.recipes.shared.learning import LearningOptions, draw_training, learn, shapes
 from seqjax.recipes.shared.options import CELLS, option
+from seqjax.recipes.shared.published import print_published, published
 from seqjax.tasks import Task
 from seqjax.types import Params
 
@@ -118,7 +119,7 @@ def train(options: Options, folder: Path) -> dict[str, float]:
         folder, "language_model", options, fit.best, results=results, vocabulary=vocabulary.to_json()
     )
     _draw(folder / "curve.png", fit, steps_per_epoch)
-    _report(results, sum(map(len, held_out.texts)))
+    _report(results, sum(map(len, held_out.texts)), options)
     print("\nwritten by the network, at temperature 0.8:\n")
     for piece in continued(task, fit.best, vocabulary, "", num_steps=400, seed=options.seed, temperature=0.8):
         print(piece, end="", flush=True)
@@ -216,13 +217,14 @@ def _describe(fitted: Texts, validation: Texts, held_out: Texts, vocabulary: Voc
     print("".join(f"  {line}\n" for line in held_out.texts[0].splitlines()[:4]))
 
 
-def _report(results: dict[str, float], count: int) -> None:
+def _report(results: dict[str, float], count: int, options: Options) -> None:
     print()
     names = sorted(results, key=lambda name: results[name])
     runs.print_table(
         (f"on {count:,} held-out characters", "bits per character"),
         [(name, f"{results[name]:.3f}") for name in names],
     )
+    print_published(published("language_model", cell=options.cell))
     gap = min(value for name, value in results.items() if name != "network") - results["network"]
     verdict = "fewer" if gap > 0 else "more"
     print(f"\nThe network needs {abs(gap):.3f} bits {verdict} than the best n-gram model (Kneser-Ney).")

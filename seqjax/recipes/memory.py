@@ -7,6 +7,7 @@ step sees new rows, so that nothing can be learned by heart.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,11 +17,12 @@ import jax
 import numpy as np
 
 from seqjax import layers, plot, tasks, training
-from seqjax.recipes.material.memory_problems import PROBLEMS, PUBLISHED, SOLVED
+from seqjax.recipes.material.memory_problems import PROBLEMS, SOLVED
 from seqjax.recipes.models.blocks import block
 from seqjax.recipes.shared import runs
-from seqjax.recipes.shared.learning import LearningOptions, learn
+from seqjax.recipes.shared.learning import LearningOptions, learn, shapes
 from seqjax.recipes.shared.options import CELLS, METHODS, cells_of, lengths_of, option
+from seqjax.recipes.shared.published import Published, print_published, published
 from seqjax.tasks import Task
 from seqjax.types import Batch, Params
 
@@ -159,8 +161,7 @@ def solve(options: Options, cell: str, length: int, folder: Path) -> Outcome:
             yield problem.draw(options.batch_size, length, seed=(options.seed, 0, epoch, step))
 
     key = jax.random.key(options.seed)
-    like = jax.eval_shape(lambda key: task.init(key, problem.input_size), key)
-    num_params = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(like))
+    num_params = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes(task, problem.input_size)))
     learning = LearningOptions(
         learning_rate=options.learning_rate, steps=options.steps, minutes=options.minutes
     )
@@ -200,8 +201,7 @@ def _describe(options: Options, cell: str) -> None:
         f"{SOLVED:.0%} of the memoryless answer's.\n"
     )
     task = network(options, cell)
-    shapes = jax.eval_shape(lambda key: task.init(key, problem.input_size), jax.random.key(0))
-    print(layers.summary(task.network, shapes.network), "\n")
+    print(layers.summary(task.network, shapes(task, problem.input_size).network), "\n")
 
 
 def _report(
@@ -212,21 +212,21 @@ def _report(
     folder: Path,
 ) -> None:
     problem = PROBLEMS[options.task]
-    header, columns = ["", "params"], [["memoryless", *cells]]
+    header, columns, beside = ["", "params"], [["memoryless", *cells]], list[Published]()
     columns.append(["", *(f"{outcomes[cell, lengths[0]].num_params:,}" for cell in cells)])
     for length in lengths:
         own = [outcomes[cell, length] for cell in cells]
         header += [f"{length} steps", "solved after"]
         columns.append([f"{problem.memoryless(length):.2g}", *(f"{outcome.loss:.2g}" for outcome in own)])
         columns.append(["", *(str(outcome.solved or "not") for outcome in own)])
-        if (options.task, length) in PUBLISHED:
-            published = PUBLISHED[options.task, length]
+        found = [published("memory", task=options.task, length=length, cell=cell) for cell in cells]
+        if any(found):
             header.append("published")
-            columns.append(["", *(f"{published[cell]:.2g}" if cell in published else "" for cell in cells)])
+            columns.append(["", *(f"{each[0].value:.2g}" if each else "" for each in found)])
+            beside += itertools.chain(*found)
     print(f"\n{problem.metric.replace('_', ' ')} on new rows, and after how many steps it was low enough:")
     runs.print_table(header, list(zip(*columns, strict=True)))
-    if "published" in header:
-        print("published: table 1 of Bai et al. (2018)")
+    print_published(beside)
     again = f"--task {options.task} --cells {cells[0]} --lengths {2 * max(lengths)}"
     print(f"\nsaved: {folder}\ntry:   python -m seqjax train memory {again} --run-dir {folder}-longer")
 

@@ -49,7 +49,9 @@ def test_training_learns_what_alternates_and_saves_the_run(trained):
     assert sorted(path.name for path in trained.iterdir()) == names
     results = json.loads((trained / "run.json").read_text())["results"]
     assert results["network"] < 0.8 < results["given the step before"] < results["independent notes"]
-    assert "RNN-RBM 6.27" in (trained / "report.md").read_text()
+    report = (trained / "report.md").read_text()
+    assert "published: RNN 8.91 nats a step (Bai et al., 2018, table 1)" in report
+    assert "published: RNN-RBM 6.27 nats a step (Boulanger-Lewandowski et al., 2012, table 1)" in report
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The problems of the recipe `memory`, what each costs without a memory, and what others published."""
+"""The problems of the recipe `memory`, and what each costs without a memory."""
 
 from __future__ import annotations
 
@@ -78,9 +78,3 @@ PROBLEMS = {
         lambda length: (length - 1) / length * math.log(2),
     ),
 }
-
-PUBLISHED = {
-    ("adding", 600): {"lstm": 0.164, "gru": 5.3e-5, "elman": 0.177},
-    ("copying", 1000): {"lstm": 0.0204, "gru": 0.0197, "elman": 0.0202},
-}
-"""Losses of networks of 70,000 and 16,000 parameters (Bai et al., 2018, table 1)."""

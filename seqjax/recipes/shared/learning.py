@@ -46,8 +46,8 @@ def shapes(task: Task, input_size: int) -> Params:
 
     Example:
       >>> import seqjax as sj
-      >>> shapes(sj.tasks.synced(sj.elman(2), sj.heads.gaussian(3)), 1).head.kernel.shape
-      (2, 6)
+      >>> shapes(sj.tasks.synced(sj.elman(2), sj.heads.categorical(3)), 1).head.kernel.shape
+      (2, 3)
     """
     return jax.eval_shape(lambda key: task.init(key, input_size), jax.random.key(0))
 
