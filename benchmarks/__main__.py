@@ -18,6 +18,9 @@ FOLDER = Path(__file__).parent
 
 QUICK = (
     ("cells.py", "--only", "B=8", "--seconds", "0.5"),
+    ("layers.py", "--only", "lstm", "ragged", "--seconds", "0.3"),
+    ("scaling.py", "--only", "gru", "forward", "B"),
+    ("training.py", "--only", "gru", "H=32", "--seconds", "0.3"),
     ("linear_recurrence.py", "--shapes", "float32"),
     ("statespace.py", "--only", "hmm", "K=16", "T=10000", "B=1", "--seconds", "0.5"),
     ("statespace.py", "--only", "lds", "N=4", "B=1", "--seconds", "0.5"),
@@ -27,6 +30,9 @@ QUICK = (
 )
 GPU = (
     ("cells.py", "--device", "gpu", "--seconds", "0.2"),
+    ("layers.py", "--device", "gpu", "--seconds", "0.2"),
+    ("scaling.py", "--device", "gpu"),
+    ("training.py", "--device", "gpu", "--seconds", "0.2"),
     ("linear_recurrence.py", "--device", "gpu"),
     ("parallel_in_time.py", "--device", "gpu", "--seconds", "0.2"),
     ("memory.py", "--device", "gpu"),

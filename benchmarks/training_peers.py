@@ -17,6 +17,7 @@ from peers import Problem, Run, networks, seqjax_layer, torch, torch_module, tor
 import seqjax as sj
 from seqjax import training
 from seqjax.tasks import Task, TaskParams, heads, many_to_one
+from seqjax.tasks.head import HeadParams
 
 CLASSES = 10
 RATE = 1e-2
@@ -56,12 +57,8 @@ def steps(lesson: Lesson, options: argparse.Namespace) -> Iterator[Contender]:
     """One network."""
     yield _jax_contender("seqjax", _our_step(lesson), [_our_state(lesson)], _our_batch(lesson))
     # The GRU of nnx lacks a bias that all others train.
-    peers = (
-        ("linen", "haiku", "equinox")
-        if lesson.problem.kind == "gru"
-        else ("linen", "nnx", "haiku", "equinox")
-    )
-    for network in networks(lesson.problem, {}, peers):
+    nnx = ("nnx",) if lesson.problem.kind == "lstm" else ()
+    for network in networks(lesson.problem, {}, peers=("linen", *nnx, "haiku", "equinox")):
         state = _plain_state(lesson, network.weights)
         yield _jax_contender(network.name, _plain_step(network.run), [state], _plain_batch(lesson))
     yield from _torch_contenders([lesson], options)
@@ -97,10 +94,10 @@ def _our_task(lesson: Lesson) -> Task:
 
 
 def _our_state(lesson: Lesson) -> training.TrainingState:
-    state = training.init_state(jax.random.key(0), _our_task(lesson), _optimizer(), lesson.problem.input_size)
-    head = state.params.head.replace(kernel=jnp.asarray(lesson.classifier))
-    params = TaskParams(network=lesson.problem.params, head=head, pooling=state.params.pooling)
-    return state.replace(params=params, opt_state=_optimizer().init(params))
+    head = HeadParams(kernel=jnp.asarray(lesson.classifier), bias=jnp.zeros(CLASSES))
+    params = TaskParams(network=lesson.problem.params, head=head)
+    opt_state = _optimizer().init(params)
+    return training.TrainingState(params, opt_state, jnp.zeros((), jnp.int32), jax.random.key(0))
 
 
 def _our_batch(lesson: Lesson) -> sj.Batch:

@@ -1,5 +1,6 @@
 """The page of measurements: tables and pictures made from what the benchmarks wrote, at each build."""
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ def write(folder: Path) -> None:
     ]
     for path in sorted(RESULTS.glob("*.json")):
         document = json.loads(path.read_text(encoding="utf-8"))
-        parts += PAGES.get(path.stem, _comparison)(document, folder, path.stem)
+        page = next((page for name, page in PAGES.items() if path.stem.startswith(name)), _comparison)
+        parts += page(document, folder, path.stem)
     for path in sorted(RESULTS.glob("*.txt")):
         text = path.read_text(encoding="utf-8").rstrip()
         parts += [f"## {path.stem.replace('_', ' ')}", f"```text\n{text}\n```"]
@@ -67,6 +69,8 @@ def _comparison(document: dict[str, Any], folder: Path, name: str) -> list[str]:
 
 
 def _draw_ratios(cells: list[dict[str, Any]], path: Path) -> None:
+    from matplotlib.ticker import LogLocator, NullLocator
+
     figure, (axes,) = plot.new_figure(size=(8, 0.6 + 0.17 * len(cells)))
     for place, cell in enumerate(reversed(cells)):
         marker, colour = ("o", plot.COLOURS[0]) if cell["ratio"] >= 1 else ("X", plot.COLOURS[1])
@@ -74,9 +78,10 @@ def _draw_ratios(cells: list[dict[str, Any]], path: Path) -> None:
         axes.plot(cell["ratio"], place, marker, color=colour, markersize=5)
     axes.axvline(1, color="0.3", linewidth=1)
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter("{x:g}")
-    axes.tick_params(axis="x", which="both", labelsize=7)
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.tick_params(axis="x", labelsize=7)
     axes.set_yticks(range(len(cells)), [_label(cell) for cell in reversed(cells)], fontsize=6)
     axes.set_xlabel("times as fast as the fastest other library (cross: slower)")
     plot.save(figure, path)
@@ -136,8 +141,96 @@ def _reliability(document: dict[str, Any], folder: Path, name: str) -> list[str]
     ]
 
 
-PAGES = {"memory_cpu": _memory, "compile_time_cpu": _compile_time, "reliability": _reliability}
-"""By the name of a file what renders it, where it is no comparison."""
+def _linear_recurrence(document: dict[str, Any], folder: Path, name: str) -> list[str]:
+    """A table of milliseconds, and of shares of the bandwidth of a copy."""
+    rows = []
+    for entry in document["results"]:
+        shape = ", ".join(f"{size:,}" for size in entry["shape"])
+        times = (
+            cell
+            for what in ("forward", "gradient")
+            for cell in (_number(1e3 * entry[what]), f"{entry[f'{what}_share']:.0%}")
+        )
+        rows.append([f"{entry['name']} ({shape}), {entry['form']}", *times])
+    copied = document["environment"]["copy_bytes_per_second"] / 1e9
+    return [
+        f"## {document['title']}",
+        f"{_machine(document['environment'])} From `{name}.json`.",
+        f"Milliseconds, and the share of the {copied:,.0f} GB/s at which memory is copied, for (T, B, H).",
+        _table(["", "forward", "of copying", "value and gradient", "of copying"], rows),
+    ]
+
+
+def _scaling(document: dict[str, Any], folder: Path, name: str) -> list[str]:
+    """For each kind of cell seconds over each axis as a picture, and microseconds a step as a table."""
+    base = document["environment"]["base"]
+    sizes = ", ".join(f"{axis}={size:,}" for axis, size in base.items())
+    parts = [
+        f"## {document['title']}",
+        f"{_machine(document['environment'])} From `{name}.json`.",
+        f"One axis at a time from {sizes}. Tables hold microseconds a step; pictures seconds a run. A run of "
+        "more than two seconds was timed once.",
+    ]
+    for kind in dict.fromkeys(cell["task"].split()[0] for cell in document["cells"]):
+        cells = [cell for cell in document["cells"] if cell["task"].split()[0] == kind]
+        _draw_growth(cells, base, folder / f"{name}_{kind}.png")
+        everyone = list(dict.fromkeys(who for cell in cells for who in (*cell["seconds"], *cell["skipped"])))
+        rows = [[_label(cell), *(_microseconds(cell, who) for who in everyone)] for cell in cells]
+        left_out = [
+            f"- {_label(cell)}, {who}: {reason}." for cell in cells for who, reason in cell["skipped"].items()
+        ]
+        parts += [f"### {kind}", f"![seconds over T, B and H]({name}_{kind}.png)"]
+        parts += [_table(["", *everyone], rows), *(["Left out:", "\n".join(left_out)] if left_out else [])]
+    return parts
+
+
+def _draw_growth(cells: list[dict[str, Any]], base: dict[str, int], path: Path) -> None:
+    from matplotlib.ticker import NullLocator
+
+    everyone = list(dict.fromkeys(who for cell in cells for who in cell["seconds"]))
+    directions, axes_of_shape = ("forward", "gradient"), ("T", "B", "H")
+    figure, places = plot.new_figure(2, 3, size=(9, 5), sharex="col", sharey="row")
+    for place, (direction, axis) in zip(places, itertools.product(directions, axes_of_shape), strict=True):
+        for number, who in enumerate(everyone):
+            points = sorted(
+                (cell["sizes"][axis], cell["seconds"][who]["min"])
+                for cell in cells
+                if cell["task"].endswith(direction)
+                and who in cell["seconds"]
+                and cell["sizes"] == base | {axis: cell["sizes"][axis]}
+            )
+            place.plot(
+                *zip(*points, strict=True) if points else ([], []),
+                color=plot.COLOURS[number],
+                linestyle=plot.LINES[number],
+                marker=plot.MARKERS[number],
+                markersize=4,
+                label=who,
+            )
+        place.set_xscale("log")
+        place.set_yscale("log")
+        values = sorted({cell["sizes"][axis] for cell in cells})
+        place.set_xticks(values, [f"{value:,}" for value in values], fontsize=7)
+        place.xaxis.set_minor_locator(NullLocator())
+        if axis == axes_of_shape[0]:
+            place.set_ylabel(f"{direction}: seconds a run")
+        if direction == directions[-1]:
+            place.set_xlabel(axis)
+    handles, labels = places[0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside upper right", ncols=len(labels), frameon=False, fontsize="small"
+    )
+    plot.save(figure, path)
+
+
+PAGES = {
+    "memory": _memory,
+    "compile_time": _compile_time,
+    "reliability": _reliability,
+    "linear_recurrence": _linear_recurrence,
+    "scaling": _scaling,
+}
+"""By how the name of a file begins what renders it, where it is no comparison."""
 
 
 def _label(cell: dict[str, Any]) -> str:
@@ -150,7 +243,18 @@ def _milliseconds(cell: dict[str, Any], library: str) -> str:
         for who, entry in cell["seconds"].items()
         if who.split(",")[0] == library and entry["counts"] and "min" in entry
     ]
-    return f"{1e3 * min(times):,.3g}" if times else "–"
+    return _number(1e3 * min(times)) if times else "–"
+
+
+def _microseconds(cell: dict[str, Any], who: str) -> str:
+    """A step's, of one contender."""
+    if who not in cell["seconds"]:
+        return "–"
+    return _number(1e6 * cell["seconds"][who]["min"] / cell["sizes"]["T"])
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _table(header: list[str], rows: list[list[str]]) -> str:
