@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from seqjax import data, training
 from seqjax.data import Translations, Vocabulary
@@ -19,6 +18,7 @@ from seqjax.recipes.baselines.nearest_texts import nearest
 from seqjax.recipes.models import encoder_decoders
 from seqjax.recipes.models.encoder_decoders import EncoderDecoderOptions, Tokens
 from seqjax.recipes.scores.attention_maps import AttentionMap, draw_attention
+from seqjax.recipes.scores.translations import Scores, import_sacrebleu, scores
 from seqjax.recipes.shared import runs
 from seqjax.recipes.shared.learning import draw_training, shapes
 from seqjax.recipes.shared.options import option
@@ -42,18 +42,6 @@ class Options(EncoderDecoderOptions):
     dropout: float = option(0.3, "share of features dropped before and after each recurrent layer")
     learning_rate: float = option(3e-3, "of Adam at its peak, falling to zero along a cosine")
     length_penalty: float = option(1.0, "0 compares probabilities, which favours short answers; 1 less so")
-
-
-class Scores(NamedTuple):
-    """How near translations are to their references, both from 0 to 100.
-
-    Attributes:
-      bleu: by runs of one to four words (Papineni et al., 2002).
-      chrf: by runs of one to six characters (Popovic, 2015).
-    """
-
-    bleu: float
-    chrf: float
 
 
 def network(options: Options, source_size: int, target_size: int) -> Task:
@@ -91,7 +79,7 @@ def train(options: Options, folder: Path) -> dict[str, float]:
     Example:
       >>> train(Options(language="de", steps=200), Path("runs/quick"))  # doctest: +SKIP
     """
-    _import_sacrebleu()  # which is missed before the training and not after it
+    import_sacrebleu()  # which is missed before the training and not after it
     folder = runs.open_folder(folder)
     pairs = data.translation(options.language)
     learned_from, held_out = data.split_by(pairs, pairs.sources, 0.1, options.seed)
@@ -146,39 +134,6 @@ def translate(folder: Path, texts: Sequence[str]) -> list[str]:
     task = network(options, len(read), len(written))
     params = training.load_weights(folder / "weights.safetensors", shapes(task, 1))
     return _translated(task, params, texts, (read, written), options)
-
-
-def scores(texts: Sequence[str], references: Sequence[str]) -> Scores:
-    """BLEU and chrF of a corpus, as sacrebleu computes them (Post, 2018), by default.
-
-    Args:
-      texts: `N` translations.
-      references: for each one.
-
-    Returns:
-      `Scores`.
-
-    Raises:
-      ImportError: if sacrebleu is not installed; the message names the extra.
-
-    Example:
-      >>> scores(["Codice MFA non valido ora"], ["Codice MFA non valido ora"])
-      Scores(bleu=100.0..., chrf=100.0)
-    """
-    sacrebleu = _import_sacrebleu()
-    bleu, chrf = (
-        score(list(texts), [list(references)]).score
-        for score in (sacrebleu.corpus_bleu, sacrebleu.corpus_chrf)
-    )
-    return Scores(bleu, chrf)
-
-
-def _import_sacrebleu() -> Any:
-    try:
-        import sacrebleu
-    except ImportError as error:
-        raise ImportError('translations are scored by sacrebleu: pip install "seqjax[text]".') from error
-    return sacrebleu
 
 
 def _encode(vocabulary: Vocabulary, text: str) -> list[int]:
