@@ -11,6 +11,7 @@ from typing import Any
 import jax
 from jax import export
 
+from seqjax.files import write_whole
 from seqjax.types import Array, PyTree
 
 
@@ -59,13 +60,7 @@ def save_exported(
         return jax.tree.leaves(function(*jax.tree.unflatten(treedef, leaves)))
 
     content = export.export(jax.jit(flat), platforms=list(platforms))(*specs).serialize()
-    path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_bytes(content)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_whole(path, content)
 
 
 def load_exported(path: str | os.PathLike) -> Callable[..., list[Array]]:

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from seqjax.files import write_whole
 from seqjax.ops.naming import place_name
 from seqjax.types import Array, Params
 
@@ -52,14 +53,7 @@ def save_weights(path: str | os.PathLike, params: Params, metadata: Mapping[str,
       6.0
     """
     arrays = {name: np.asarray(leaf) for name, leaf in named_arrays(params).items()}
-    content = _safetensors().numpy.save(arrays, metadata=dict(metadata or {}))
-    path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_bytes(content)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_whole(path, _safetensors().numpy.save(arrays, metadata=dict(metadata or {})))
 
 
 def load_weights(path: str | os.PathLike, like: Params) -> Params:

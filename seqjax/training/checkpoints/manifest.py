@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from seqjax.data.members import is_safe
+from seqjax.files import flush
 from seqjax.training.checkpoints.errors import BrokenCheckpoint
 
 MANIFEST = "manifest.json"
@@ -44,12 +45,12 @@ def write_manifest(folder: Path, document: dict[str, Any]) -> None:
     for name in sorted(_names(folder)):
         path = folder / name
         files[name] = {"bytes": path.stat().st_size, "sha256": _digest(path)}
-        _flush(path)
+        flush(path)
     document = json.loads(json.dumps({"format": FORMAT, "version": VERSION, **document, "files": files}))
     content = _canonical(document)  # of what reading it gives: names that were numbers are sorted as strings
     (folder / MANIFEST).write_bytes(content)
     for path in (folder / MANIFEST, *(place for place in folder.rglob("*") if place.is_dir()), folder):
-        _flush(path)
+        flush(path)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -152,12 +153,3 @@ def _names(folder: Path) -> Iterator[str]:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _flush(path: Path) -> None:
-    """Has the disk hold what was written, so that a rename after it is never seen before it."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -18,6 +18,7 @@ import numpy as np
 
 from seqjax.checks import check_size
 from seqjax.data.members import is_safe
+from seqjax.files import flush
 from seqjax.training.checkpoints.arrays import read_arrays, write_arrays
 from seqjax.training.checkpoints.errors import BrokenCheckpoint
 from seqjax.training.checkpoints.leaves import (
@@ -308,11 +309,7 @@ def _put(draft: Path, final: Path) -> None:
     if final.exists():
         _discard(final)
     os.rename(draft, final)
-    descriptor = os.open(final.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush(final.parent)
 
 
 def _discard(path: Path) -> None:
