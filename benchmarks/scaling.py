@@ -26,13 +26,13 @@ LIBRARIES = ("seqjax", "flax", "torch")
 FORMS = {"lstm": ("fused", "scan"), "gru": ("fused", "scan")}
 FORMS |= {"lru": ("associative", "scan"), "min_gru": ("associative", "scan")}
 LINEN = ("flax, linen", "flax, linen OptimizedLSTMCell")
-BASE = {"B": 1, "T": 1000, "D": 16, "H": 32}
+BASE = {"T": 1000, "B": 1, "D": 16, "H": 32}
 AXES: dict[str, tuple[int, ...]] = {
     "T": (100, 1000, 10_000, 100_000, 1_000_000),
     "B": (1, 16, 256),
     "H": (32, 128, 512),
 }
-QUICK_BASE = {"B": 1, "T": 20, "D": 4, "H": 4}
+QUICK_BASE = {"T": 20, "B": 1, "D": 4, "H": 4}
 QUICK_AXES: dict[str, tuple[int, ...]] = {"T": (20, 200), "B": (1, 4), "H": (4, 8)}
 LONGEST = 10.0
 """Seconds a run that nobody waits for."""

@@ -188,8 +188,11 @@ def _draw_growth(cells: list[dict[str, Any]], base: dict[str, int], path: Path) 
     from matplotlib.ticker import NullLocator
 
     everyone = list(dict.fromkeys(who for cell in cells for who in cell["seconds"]))
-    directions, axes_of_shape = ("forward", "gradient"), ("T", "B", "H")
-    figure, places = plot.new_figure(2, 3, size=(9, 5), sharex="col", sharey="row")
+    directions = list(dict.fromkeys(cell["task"].split()[1] for cell in cells))
+    # A run of some cells may have a single size along an axis.
+    axes_of_shape = [axis for axis in base if len({cell["sizes"][axis] for cell in cells}) > 1] or ["T"]
+    shape = len(directions), len(axes_of_shape)
+    figure, places = plot.new_figure(*shape, size=(9, 2.5 * shape[0]), sharex="col", sharey="row")
     for place, (direction, axis) in zip(places, itertools.product(directions, axes_of_shape), strict=True):
         for number, who in enumerate(everyone):
             points = sorted(

@@ -21,7 +21,7 @@ SMALL = {
     "reliability.py": "--quick --only lengths",
     "scaling.py": "--quick --only gru forward T",
     "statespace.py": "--quick --only hmm filter K=4 B=1",
-    "training.py": "--quick --only gru",
+    "training.py": "--quick --only gru ensemble",
 }
 """By script a run that takes seconds."""
 
