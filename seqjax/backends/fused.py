@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from seqjax import ops
+from seqjax.backends.recurrent_products import RecurrentProducts
 from seqjax.cell import Cell, Gated
 from seqjax.checks import check_size
 from seqjax.types import Array, Carry, Params, PyTree
@@ -23,15 +24,18 @@ class Loops(NamedTuple):
       chunk_size: steps whose weight gradients are summed in one product; `None` for all, and the inputs' part
         of the gates computed before the loop instead of inside it.
       unroll: steps that one turn of a loop takes.
+      kernel_first_from: entries from which on a recurrent kernel is the left operand of its products with a
+        few rows; `None` for never.
     """
 
     chunk_size: int | None
     unroll: int
+    kernel_first_from: int | None
 
 
-ON_CPU = Loops(chunk_size=16, unroll=1)
+ON_CPU = Loops(chunk_size=16, unroll=1, kernel_first_from=2**19)
 """So few steps that they stay in the cache; the inputs' part computed ahead would have to be read again."""
-ON_ACCELERATORS = Loops(chunk_size=None, unroll=4)
+ON_ACCELERATORS = Loops(chunk_size=None, unroll=4, kernel_first_from=None)
 """Few large products, and few starts of kernels."""
 
 
@@ -101,10 +105,7 @@ class _Plan(NamedTuple):
     def run(self, function: Callable[..., PyTree], *arguments: PyTree) -> PyTree:
         """Calls `function(loops, *arguments)` with the loops that suit the platform that runs it."""
         on_cpu, elsewhere = (
-            Loops(
-                loops.chunk_size if self.chunk_size == "auto" else self.chunk_size,
-                loops.unroll if self.unroll == "auto" else self.unroll,
-            )
+            loops._replace(**{name: size for name, size in self._asdict().items() if size != "auto"})
             for loops in (ON_CPU, ON_ACCELERATORS)
         )
         if on_cpu == elsewhere:
@@ -157,6 +158,7 @@ def _forward(
 ) -> tuple[Carry, tuple[Any, tuple[Carry, list[Array]] | None]]:
     """The loop over time; with `keep`, also the carry before each step and what is kept of its parts."""
     gate_params, kernel = structure.gate_params(params), structure.recurrent(params)
+    products = RecurrentProducts.of(kernel, structure.hidden(carry), loops.kernel_first_from)
     both = _Parts(structure, kernel.shape)
     ahead = loops.chunk_size is None
     x_parts = structure.project(params, xs) if ahead else None
@@ -165,8 +167,7 @@ def _forward(
         x, x_part = inputs
         x_part = x_part if ahead else structure.project(params, x)
         fed_back = structure.feedback(gate_params, x_part, structure.hidden(carry))
-        h_part = ops.product(fed_back, kernel, name="carry", size_name="hidden_size")
-        parts = both.join(x_part, h_part)
+        parts = both.join(x_part, products.forward(fed_back))
         after = both.gate(gate_params, parts, carry)
         return after, (structure.readout(params, after, x), (carry, both.kept(parts)) if keep else None)
 
@@ -205,9 +206,8 @@ def _backward_loops(
     shared, of_shared = jax.vjp(
         lambda params: (structure.gate_params(params), structure.recurrent(params)), params
     )
-    # Turned once, and not in every turn of the loop.
-    turned = jnp.moveaxis(shared[1], 0, -1)
-    chunk = partial(_chunk_backward, structure, loops.unroll, params, *shared, turned)
+    products = RecurrentProducts.of(shared[1], structure.hidden(last), loops.kernel_first_from)
+    chunk = partial(_chunk_backward, structure, loops, params, shared[0], products)
     state = (d_last, last, jax.tree.map(_zero_sum, (params, *shared)))
 
     sequences, d_tail = (carries, parts, xs, d_ys), None
@@ -226,11 +226,10 @@ def _backward_loops(
 
 def _chunk_backward(
     structure: Gated,
-    unroll: int,
+    loops: Loops,
     params: Params,
     gate_params: PyTree,
-    kernel: Array,
-    turned: Array,
+    products: RecurrentProducts,
     state: tuple[Carry, Carry, PyTree],
     sequences: tuple[Carry, list[Array], Any, Any],
 ) -> tuple[tuple[Carry, Carry, PyTree], list[Array]]:
@@ -238,11 +237,10 @@ def _chunk_backward(
 
     Args:
       structure: the cell's structure.
-      unroll: steps that one turn of the loop takes.
+      loops: how time is cut.
       params: the cell's params.
       gate_params: what `structure.gate_params` gives.
-      kernel: what `structure.recurrent` gives, `[H, G, H']`.
-      turned: the same, `[G, H', H]`.
+      products: with what `structure.recurrent` gives, `[H, G, H']`.
       state: the cotangent of the carry after the chunk, that carry, and the sums so far of the cotangents of
         params (through `project` and `readout`), gate params and kernel.
       sequences: the carries before each step, what was kept of the parts, the inputs, and the cotangents of
@@ -253,8 +251,11 @@ def _chunk_backward(
     """
     d_carry, following, (d_params, d_gate_params, d_kernel) = state
     carries, kept, xs, d_ys = sequences
-    both = _Parts(structure, kernel.shape)
-    x_leaves, x_fixed, join_x = _split(xs)
+    both = _Parts(structure, products.kernel.shape)
+    after = jax.tree.map(lambda before, last: jnp.concatenate([before[1:], last[None]]), carries, following)
+    rows = _Rows.of(structure.hidden(carries), flat=loops.chunk_size is not None)
+    all_carries, all_kept, all_xs, all_d_ys, all_after = map(rows.flat, (carries, kept, xs, d_ys, after))
+    x_leaves, x_fixed, join_x = _split(all_xs)
 
     def project(params: Params, x_leaves: list[Array]) -> tuple[list[Array], Any]:
         x_parts = structure.project(params, join_x(x_leaves, x_fixed))
@@ -266,30 +267,30 @@ def _chunk_backward(
     # Where parts are merged, this is computed again only for its leaves that are not floating, such as masks.
     _, of_project, x_parts = jax.vjp(project, params, x_leaves, has_aux=True)
     x_part_leaves, x_part_fixed, join_x_part = _split(x_parts)
-    hidden = structure.hidden(carries)
 
     def join_parts(x_part_leaves: list[Array], h_parts: Array) -> tuple[list[Array], PyTree]:
         parts = both.join(join_x_part(x_part_leaves, x_part_fixed), h_parts)
         return _split(parts)[0], parts
 
-    _, of_parts, parts = jax.vjp(join_parts, x_part_leaves, both.nothing(carries), has_aux=True)
+    _, of_parts, parts = jax.vjp(join_parts, x_part_leaves, both.nothing(all_carries), has_aux=True)
     _, fixed, join = _split(parts)
-    leaves = [*x_part_leaves, *kept] if structure.merge is None else kept
-    fed_back = structure.feedback(gate_params, both.x_part(join(leaves, fixed)), hidden)
-    _, of_kernel = jax.vjp(lambda kernel: ops.product(fed_back, kernel), kernel)
-    after = jax.tree.map(lambda before, last: jnp.concatenate([before[1:], last[None]]), carries, following)
-    _, of_readout = jax.vjp(readout, params, after, x_leaves)
-    d_params_read, d_after, d_x_read = of_readout(d_ys)
+    leaves = [*x_part_leaves, *all_kept] if structure.merge is None else all_kept
+    fed_back = structure.feedback(
+        gate_params, both.x_part(join(leaves, fixed)), structure.hidden(all_carries)
+    )
+    _, of_kernel = jax.vjp(lambda kernel: ops.product(fed_back, kernel), products.kernel)
+    _, of_readout = jax.vjp(readout, params, all_after, x_leaves)
+    d_params_read, d_after, d_x_read = of_readout(all_d_ys)
 
-    back = partial(_step_backward, both, gate_params, turned, join)
+    back = partial(_step_backward, both, gate_params, products, join)
     (d_carry, d_gate_params), d_leaves = jax.lax.scan(
         back,
         (d_carry, d_gate_params),
-        (carries, leaves, fixed, d_after),
+        (carries, *map(rows.by_step, (leaves, fixed, d_after))),
         reverse=True,
-        unroll=unroll,
+        unroll=loops.unroll,
     )
-    d_x_parts, d_h_parts = of_parts(d_leaves)
+    d_x_parts, d_h_parts = of_parts(rows.flat(d_leaves))
     d_params_project, d_x_project = of_project(d_x_parts)
     sums = (
         _add(d_params, _add(d_params_project, d_params_read)),
@@ -297,13 +298,37 @@ def _chunk_backward(
         _add(d_kernel, of_kernel(d_h_parts)[0]),
     )
     first = jax.tree.map(lambda leaf: leaf[0], carries)
-    return (d_carry, first, sums), _add(d_x_project, d_x_read)
+    return (d_carry, first, sums), rows.by_step(_add(d_x_project, d_x_read))
+
+
+class _Rows(NamedTuple):
+    """The rows of all steps of a chunk, as axes `[S, *B]` or as one: products of matrices need no copies.
+
+    On several devices that share the batch they stay as they are.
+    """
+
+    shape: tuple[int, ...]
+    is_flat: bool
+
+    @classmethod
+    def of(cls, hidden: Array, *, flat: bool) -> _Rows:
+        return cls(hidden.shape[:-1], flat)
+
+    def flat(self, tree: PyTree) -> PyTree:
+        if not self.is_flat:
+            return tree
+        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[len(self.shape) :]), tree)
+
+    def by_step(self, tree: PyTree) -> PyTree:
+        if not self.is_flat:
+            return tree
+        return jax.tree.map(lambda leaf: leaf.reshape(*self.shape, *leaf.shape[1:]), tree)
 
 
 def _step_backward(
     both: _Parts,
     gate_params: PyTree,
-    turned: Array,
+    products: RecurrentProducts,
     join: Callable[[list[Array], list[Array]], PyTree],
     state: tuple[Carry, PyTree],
     inputs: tuple[Carry, list[Array], list[Array], Carry],
@@ -327,10 +352,7 @@ def _step_backward(
     _, of_parts = jax.vjp(join_h_part, both.nothing(carry))
     (d_h_part,) = of_parts(d_leaves)
     fed_back, of_feedback = jax.vjp(feedback, gate_params, leaves, carry)
-    d_fed_back = jnp.tensordot(
-        d_h_part.astype(turned.dtype), turned, 2, preferred_element_type=fed_back.dtype
-    )
-    d_feedback, d_leaves_fed, d_hidden = of_feedback(d_fed_back)
+    d_feedback, d_leaves_fed, d_hidden = of_feedback(products.backward(d_h_part, fed_back.dtype))
     d_gate_params = _add(d_gate_params, _add(d_gate, d_feedback))
     return (_add(d_direct, d_hidden), d_gate_params), _add(d_leaves, d_leaves_fed)
 

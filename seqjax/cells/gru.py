@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import jax
 import jax.numpy as jnp
 from flax import struct
 
 from seqjax import ops
-from seqjax.cell import Activation, Cell, GatedParams, gated_cell
+from seqjax.cell import Activation, Cell, Gated, GatedParams, gated_cell, restructured
 from seqjax.checks import check_activation, check_flag
-from seqjax.types import Array, Key
+from seqjax.types import Array, Key, Params
 
 GATES = ("reset", "update", "candidate")
 
@@ -77,10 +79,21 @@ def gru(
     check_activation("gate_activation", gate_activation)
     check_flag("reset_after", reset_after)
 
-    def gate_after(candidate_bias: Array, x_part: Array, h_part: Array, h: Array) -> Array:
-        reset = gate_activation(x_part[..., 0, :] + h_part[..., 0, :])
-        update = gate_activation(x_part[..., 1, :] + h_part[..., 1, :])
-        candidate = activation(x_part[..., 2, :] + reset * (h_part[..., 2, :] + candidate_bias))
+    def project_after(params: Params, x: Array) -> tuple[Array, Array]:
+        # What the candidate reads of the inputs is outside of the reset gate, and so no part of the sums.
+        part = ops.product(x, params.input_kernel) + params.bias
+        both_gates, candidate = jax.lax.split(part, (2, 1), axis=part.ndim - 2)
+        inside = jnp.broadcast_to(params.candidate_bias, candidate.shape).astype(part.dtype)
+        return candidate[..., 0, :], jnp.concatenate([both_gates, inside], axis=-2)
+
+    def gate_after(_: None, x_part: tuple[Array, Array], h_part: Array, h: Array) -> Array:
+        x_candidate, rest = x_part
+        sums = rest + h_part
+        reset, update, fed_back = (
+            part[..., 0, :] for part in jax.lax.split(sums, (1, 1, 1), axis=sums.ndim - 2)
+        )
+        update = gate_activation(update)
+        candidate = activation(x_candidate + gate_activation(reset) * fed_back)
         return update * h + (1 - update) * candidate
 
     def gate_before(candidate_kernel: Array, x_part: Array, h_part: Array, h: Array) -> Array:
@@ -93,15 +106,19 @@ def gru(
         bias = jnp.zeros_like(params.bias[0]) if reset_after else None
         return GRUParams(**vars(params), candidate_bias=bias)
 
+    def merge(x_part: tuple[Array, Array], h_part: Array) -> tuple[Array, Array]:
+        return x_part[0], x_part[1] + h_part
+
     if reset_after:
-        return gated_cell(
+        cell = gated_cell(
             hidden_size,
             gates=GATES,
+            project=project_after,
             gate=gate_after,
-            gate_params=lambda params: params.candidate_bias,
             initial_carry=initial_carry,
             complete=complete,
         )
+        return restructured(cell, cast(Gated, cell.structure)._replace(merge=merge))
     return gated_cell(
         hidden_size,
         gates=GATES,

@@ -14,7 +14,7 @@ from seqjax.ops.linear_attention import (
 )
 from seqjax.ops.linear_recurrence import linear_recurrence
 from seqjax.ops.prefix_scan import prefix_scan
-from seqjax.ops.products import accumulation_dtype, product
+from seqjax.ops.products import accumulation_dtype, check_features, product
 from seqjax.ops.ragged import (
     boundaries_backward,
     expand_like,
@@ -36,6 +36,7 @@ __all__ = [
     "attention_step",
     "back_substitute",
     "boundaries_backward",
+    "check_features",
     "cholesky",
     "compensated_sum",
     "default_dtype",

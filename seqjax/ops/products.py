@@ -47,6 +47,34 @@ def product(x: Array, kernel: Array, *, name: str = "xs", size_name: str = "inpu
       >>> product(jnp.ones((5, 2)), jnp.ones((2, 4, 3))).shape
       (5, 4, 3)
     """
+    check_features(x, kernel, name, size_name)
+    # Of two matrices XLA computes the kernel's gradient without copies, of more axes not. Rows with several
+    # axes are left as they are: they may lie on several devices.
+    matrix = kernel.reshape(len(kernel), -1) if x.ndim == 2 else kernel
+    out = jnp.tensordot(
+        x.astype(kernel.dtype), matrix, 1, preferred_element_type=accumulation_dtype(kernel.dtype)
+    )
+    return out.reshape(*x.shape[:-1], *kernel.shape[1:])
+
+
+def check_features(x: Array, kernel: Array, name: str, size_name: str) -> None:
+    """Refuses features that a kernel cannot multiply.
+
+    Args:
+      x: the features `[..., D]`.
+      kernel: `[D, ...]`.
+      name: what the caller calls `x`.
+      size_name: what the caller calls `D`.
+
+    Raises:
+      TypeError: if `x` is no array or not floating.
+      ValueError: if `x` and `kernel` disagree about `D`.
+
+    Example:
+      >>> check_features(jnp.ones((5, 3)), jnp.ones((2, 4)), "xs", "input_size")
+      Traceback (most recent call last):
+      ValueError: xs has feature size 3, but these params were initialised with input_size 2...
+    """
     if not hasattr(x, "dtype"):
         raise TypeError(f"{name} is a {type(x).__name__}, expected an array of floating features.")
     if not jnp.issubdtype(x.dtype, jnp.floating):
@@ -61,6 +89,3 @@ def product(x: Array, kernel: Array, *, name: str = "xs", size_name: str = "inpu
             f"{size_name} {kernel.shape[0]}. Initialise with the size of the data, or pass the data "
             f"these params were made for."
         )
-    return jnp.tensordot(
-        x.astype(kernel.dtype), kernel, 1, preferred_element_type=accumulation_dtype(kernel.dtype)
-    )

@@ -1,6 +1,7 @@
 """What the fused gradient can and cannot do beyond the laws."""
 
 import functools
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -50,3 +51,21 @@ def test_any_chunk_size_gives_the_same_gradient(num_steps, x64):
     whole = gradient(None)
     for chunk_size in (1, 3, 100):
         laws.check(gradient(chunk_size), whole, 1e-12)
+
+
+@pytest.mark.parametrize("batch_shape", [(), (2, 3)])
+@pytest.mark.parametrize("cell", [sj.gru(3), sj.slstm(4, num_heads=2)], ids=["gru", "slstm"])
+def test_large_kernels_come_first_and_give_the_same(cell, batch_shape, x64, monkeypatch):
+    module = sys.modules["seqjax.backends.fused"]
+    params, xs, carry = laws.example(cell, num_steps=4, batch_shape=batch_shape)
+
+    def gradient(method):
+        def loss(params, carry):
+            return laws.reduced(sj.unroll(cell, params, xs, carry=carry, method=method))
+
+        # A function of its own for each method, so that no compiled one is used again.
+        return jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))(params, carry)
+
+    wanted = gradient("scan")
+    monkeypatch.setattr(module, "ON_CPU", module.ON_CPU._replace(kernel_first_from=1))
+    laws.check(gradient("fused"), wanted, 1e-12)
