@@ -106,7 +106,8 @@ def shard(state: PyTree, mesh: Mesh, rule: Rule = replicated) -> PyTree:
 def shard_batch(batch: Batch, mesh: Mesh, axis: str = "data", *, targets_have_time: bool = True) -> Batch:
     """Places a batch on the devices of a mesh, its rows cut over one axis.
 
-    With several processes, each gives its own rows, and the batch is all of them side by side.
+    With several processes, each gives its own rows, and the batch is all of them side by side. All must give
+    as many rows, of as many steps, or they would wait for each other for ever.
 
     Args:
       batch: with one batch axis. Where `targets` have a time axis, rows are their second axis, else the

@@ -60,7 +60,9 @@ def steps():
     adam = optax.chain(optax.clip_by_global_norm(0.5), optax.adam(0.01))
     alone = trained(adam)
     placed = functools.partial(sharding.shard_batch, mesh=MESH)
-    found = {"data parallel": difference(trained(adam, lambda s: sharding.shard(s, MESH), placed), alone)}
+    state, losses = trained(adam, lambda s: sharding.shard(s, MESH), placed)
+    assert all(len(leaf.sharding.device_set) == 8 for leaf in jax.tree.leaves((state.params, losses)))
+    found = {"data parallel": difference((state, losses), alone)}
     rule = sharding.by_longest_axis("data", 8, min_size=8)
     state, losses = trained(adam, lambda s: sharding.shard(s, MESH, rule), placed)
     specs = {str(leaf.sharding.spec) for leaf in jax.tree.leaves(state.params)}
@@ -84,7 +86,7 @@ def ensembles():
 
 def sequences():
     found = {}
-    for name, cell in (("lru", sj.lru(4)), ("min_gru", sj.min_gru(4))):
+    for name, cell in (("lru", sj.lru(4)), ("s5", sj.s5(4)), ("min_gru", sj.min_gru(4))):
         params = jax.jit(cell.init, static_argnums=1)(jax.random.key(2), D)
         xs = jnp.asarray(INPUTS[:, :2])
 
@@ -95,9 +97,9 @@ def sequences():
         method = functools.partial(sj.backends.sharded, mesh=TIME)
         more = {"lengths": jnp.array([16, 5]), "resets": jnp.asarray(GENERATOR.random((T, 2)) < 0.2)}
         values = jax.jit(jax.value_and_grad(run, argnums=(0, 1), has_aux=True), static_argnums=2)
-        found[f"time-sharded {name}"] = difference(
-            values(params, xs, method, **more), values(params, xs, "scan", **more)
-        )
+        spread = values(params, xs, method, **more)
+        assert spread[0][1].sharding.spec[0] == "time", spread[0][1].sharding
+        found[f"time-sharded {name}"] = difference(spread, values(params, xs, "scan", **more))
     return found
 
 
@@ -115,7 +117,9 @@ def filters():
 
     spread = functools.partial(ops.sharded_prefix_scan, mesh=TIME, axis="time")
     expected = hmm.log_normalizer(model, scores)
-    found = jax.jit(functools.partial(forward, spread))(scores)[-1]
+    products = jax.jit(functools.partial(forward, spread))(scores)
+    assert products.sharding.spec[0] == "time", products.sharding
+    found = products[-1]
     both = [
         jax.jit(jax.grad(lambda s, scan=scan: forward(scan, s).sum()))(scores)
         for scan in (spread, ops.prefix_scan)

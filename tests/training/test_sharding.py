@@ -34,7 +34,7 @@ def test_eight_devices_compute_what_one_does():
     )
     assert done.returncode == 0, done.stderr[-3000:]
     differences = json.loads(done.stdout.splitlines()[-1])
-    assert len(differences) == 10
+    assert len(differences) == 11
     assert {name: value for name, value in differences.items() if not value < 1e-12} == {}
 
 
@@ -98,7 +98,7 @@ def test_half_batches_accumulated_are_the_whole():
 
 
 @pytest.mark.slow
-def test_two_processes_are_killed_and_go_on_as_one(tmp_path):
+def test_two_processes_are_killed_and_go_on_as_one_and_one_as_two(tmp_path):
     whole = together(1, tmp_path / "whole")[0]
     both = together(2, tmp_path / "two")
     assert [each["processes"] for each in both] == [2, 2]
@@ -107,6 +107,9 @@ def test_two_processes_are_killed_and_go_on_as_one(tmp_path):
     together(2, tmp_path / "cut", kill_after=7)
     assert training.newest_checkpoint(tmp_path / "cut").name == "0000000006"
     close(together(1, tmp_path / "cut")[0], whole)
+    together(1, tmp_path / "alone", kill_after=7)
+    for each in together(2, tmp_path / "alone"):
+        close(each, whole)
 
 
 def together(count, folder, kill_after=0):
