@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
@@ -56,6 +57,28 @@ class Gated(NamedTuple):
     feedback: Callable[[PyTree, Any, Array], Array]
     readout: Callable[[Params, Carry, Any], Any]
     merge: Callable[[Any, Array], Any] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class InputProduct:
+    """A `project` of which backends know that it is `x W + bias`, and can join its product to another.
+
+    Attributes:
+      kernel: `(params) -> W[D, G, H']`.
+      bias: `(params) -> bias[G, H']`.
+    """
+
+    kernel: Callable[[Params], Array] = lambda params: params.input_kernel
+    bias: Callable[[Params], Array] = lambda params: params.bias
+
+    def __call__(self, params: Params, x: Any) -> Array:
+        """What the inputs contribute to the gates."""
+        return ops.product(x, self.kernel(params)) + self.bias(params)
+
+
+def unchanged(gate_params: PyTree, x_part: Any, h: Array) -> Array:
+    """A `feedback` that hands the hidden vector on."""
+    return h
 
 
 class Affine(NamedTuple):
@@ -301,12 +324,12 @@ def gated_cell(
         return complete(complete_key, params) if complete else params
 
     structure = Gated(
-        project=project or (lambda params, x: ops.product(x, params.input_kernel) + params.bias),
+        project=project or InputProduct(),
         recurrent=recurrent,
         gate_params=gate_params,
         gate=gate,
         hidden=hidden,
-        feedback=lambda gate_params, x_part, h: h,
+        feedback=unchanged,
         readout=readout or (lambda params, carry, x: hidden(carry)),
         merge=jnp.add if additive else None,
     )

@@ -11,32 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from seqjax import ops
-from seqjax.backends.recurrent_products import RecurrentProducts
+from seqjax.backends.loops import ON_ACCELERATORS, ON_CPU, Loops, RecurrentProducts, joint_parts
 from seqjax.cell import Cell, Gated
 from seqjax.checks import check_size
 from seqjax.types import Array, Carry, Params, PyTree
-
-
-class Loops(NamedTuple):
-    """How time is cut.
-
-    Attributes:
-      chunk_size: steps whose weight gradients are summed in one product; `None` for all, and the inputs' part
-        of the gates computed before the loop instead of inside it.
-      unroll: steps that one turn of a loop takes.
-      kernel_first_from: entries from which on a recurrent kernel is the left operand of its products with a
-        few rows; `None` for never.
-    """
-
-    chunk_size: int | None
-    unroll: int
-    kernel_first_from: int | None
-
-
-ON_CPU = Loops(chunk_size=16, unroll=1, kernel_first_from=2**19)
-"""So few steps that they stay in the cache; the inputs' part computed ahead would have to be read again."""
-ON_ACCELERATORS = Loops(chunk_size=None, unroll=4, kernel_first_from=None)
-"""Few large products, and few starts of kernels."""
 
 
 def fused(
@@ -158,16 +136,21 @@ def _forward(
 ) -> tuple[Carry, tuple[Any, tuple[Carry, list[Array]] | None]]:
     """The loop over time; with `keep`, also the carry before each step and what is kept of its parts."""
     gate_params, kernel = structure.gate_params(params), structure.recurrent(params)
-    products = RecurrentProducts.of(kernel, structure.hidden(carry), loops.kernel_first_from)
+    products = RecurrentProducts.of(kernel, structure.hidden(carry), loops)
     both = _Parts(structure, kernel.shape)
     ahead = loops.chunk_size is None
     x_parts = structure.project(params, xs) if ahead else None
+    joint = None if ahead else joint_parts(structure, params, structure.hidden(carry), loops)
+
+    def parts_of(x: Any, x_part: Any, hidden: Array) -> PyTree:
+        if joint:
+            return joint(x, hidden)
+        x_part = x_part if ahead else structure.project(params, x)
+        return both.join(x_part, products.forward(structure.feedback(gate_params, x_part, hidden)))
 
     def step(carry: Carry, inputs: tuple[Any, Any]) -> tuple[Carry, Any]:
         x, x_part = inputs
-        x_part = x_part if ahead else structure.project(params, x)
-        fed_back = structure.feedback(gate_params, x_part, structure.hidden(carry))
-        parts = both.join(x_part, products.forward(fed_back))
+        parts = parts_of(x, x_part, structure.hidden(carry))
         after = both.gate(gate_params, parts, carry)
         return after, (structure.readout(params, after, x), (carry, both.kept(parts)) if keep else None)
 
@@ -206,7 +189,7 @@ def _backward_loops(
     shared, of_shared = jax.vjp(
         lambda params: (structure.gate_params(params), structure.recurrent(params)), params
     )
-    products = RecurrentProducts.of(shared[1], structure.hidden(last), loops.kernel_first_from)
+    products = RecurrentProducts.of(shared[1], structure.hidden(last), loops)
     chunk = partial(_chunk_backward, structure, loops, params, shared[0], products)
     state = (d_last, last, jax.tree.map(_zero_sum, (params, *shared)))
 

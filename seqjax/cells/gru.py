@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from flax import struct
 from seqjax import ops
 from seqjax.cell import Activation, Cell, Gated, GatedParams, gated_cell, restructured
 from seqjax.checks import check_activation, check_flag
-from seqjax.types import Array, Key, Params
+from seqjax.types import Array, Key
 
 GATES = ("reset", "update", "candidate")
 
@@ -34,6 +34,20 @@ class GRUParams:
     bias: Array
     initial_carry: Array | None
     candidate_bias: Array | None
+
+
+class _Sums(NamedTuple):
+    """What the gates of a unit read that resets after its product: `x_part` once `h_part` is merged into it.
+
+    Attributes:
+      candidate: what the inputs add to the candidate, `[*B, H]`.
+      gates: of both parts, `[*B, 2, H]`.
+      fed_back: what the reset gate lets through, `[*B, H]`.
+    """
+
+    candidate: Array
+    gates: Array
+    fed_back: Array
 
 
 def gru(
@@ -79,21 +93,17 @@ def gru(
     check_activation("gate_activation", gate_activation)
     check_flag("reset_after", reset_after)
 
-    def project_after(params: Params, x: Array) -> tuple[Array, Array]:
-        # What the candidate reads of the inputs is outside of the reset gate, and so no part of the sums.
-        part = ops.product(x, params.input_kernel) + params.bias
-        both_gates, candidate = jax.lax.split(part, (2, 1), axis=part.ndim - 2)
-        inside = jnp.broadcast_to(params.candidate_bias, candidate.shape).astype(part.dtype)
-        return candidate[..., 0, :], jnp.concatenate([both_gates, inside], axis=-2)
+    def merge(x_part: Array | _Sums, h_part: Array) -> _Sums:
+        gates, fed_back = h_part[..., :2, :], h_part[..., 2, :]
+        if not isinstance(x_part, _Sums):
+            return _Sums(candidate=x_part[..., 2, :], gates=x_part[..., :2, :] + gates, fed_back=fed_back)
+        return x_part._replace(gates=x_part.gates + gates, fed_back=x_part.fed_back + fed_back)
 
-    def gate_after(_: None, x_part: tuple[Array, Array], h_part: Array, h: Array) -> Array:
-        x_candidate, rest = x_part
-        sums = rest + h_part
-        reset, update, fed_back = (
-            part[..., 0, :] for part in jax.lax.split(sums, (1, 1, 1), axis=sums.ndim - 2)
-        )
-        update = gate_activation(update)
-        candidate = activation(x_candidate + gate_activation(reset) * fed_back)
+    def gate_after(candidate_bias: Array, x_part: Array | _Sums, h_part: Array, h: Array) -> Array:
+        sums = merge(x_part, h_part)
+        reset = gate_activation(sums.gates[..., 0, :])
+        update = gate_activation(sums.gates[..., 1, :])
+        candidate = activation(sums.candidate + reset * (sums.fed_back + candidate_bias))
         return update * h + (1 - update) * candidate
 
     def gate_before(candidate_kernel: Array, x_part: Array, h_part: Array, h: Array) -> Array:
@@ -106,15 +116,12 @@ def gru(
         bias = jnp.zeros_like(params.bias[0]) if reset_after else None
         return GRUParams(**vars(params), candidate_bias=bias)
 
-    def merge(x_part: tuple[Array, Array], h_part: Array) -> tuple[Array, Array]:
-        return x_part[0], x_part[1] + h_part
-
     if reset_after:
         cell = gated_cell(
             hidden_size,
             gates=GATES,
-            project=project_after,
             gate=gate_after,
+            gate_params=lambda params: params.candidate_bias,
             initial_carry=initial_carry,
             complete=complete,
         )

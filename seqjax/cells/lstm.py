@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -173,11 +174,9 @@ def lstm(
             hidden = ops.product(hidden, extra.projection_kernel)
         return LSTMCarry(cell=memory, hidden=hidden)
 
-    def project(params: LSTMParams, x: Array) -> Array:
-        part = ops.product(x, params.input_kernel)
-        if params.norm is not None:
-            part = _normalise(part, (-2, -1)) * params.norm.input_scale
-        return part + params.bias
+    def project_normalised(params: LSTMParams, x: Array) -> Array:
+        part = _normalise(ops.product(x, params.input_kernel), (-2, -1))
+        return part * cast(LSTMNorm, params.norm).input_scale + params.bias
 
     return gated_cell(
         hidden_size,
@@ -193,7 +192,7 @@ def lstm(
         gate_params=lambda params: params.replace(
             input_kernel=None, recurrent_kernel=None, bias=None, initial_carry=None
         ),
-        project=project,
+        project=project_normalised if layer_norm else None,
         feedback_size=output_size,
         additive=not layer_norm,
         complete=_completion(gates, forget_bias, peepholes, projection_size, layer_norm),

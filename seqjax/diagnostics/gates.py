@@ -167,8 +167,6 @@ def _read_by_gates(cell: Cell, params: Params, carry: Carry, xs: Any) -> tuple[C
     x_part = structure.project(params, xs)
     fed_back = structure.feedback(gate_params, x_part, structure.hidden(before))
     h_part = ops.product(fed_back, structure.recurrent(params))
-    if isinstance(x_part, tuple):  # a GRU that resets after its product: its candidate's inputs are apart
-        x_part = x_part[1]
     # A gate that resets before its product has no part for it here, and is none of those that are read.
     read = x_part[..., : h_part.shape[-2], :] + h_part
     return last, (before, after, read, jnp.arange(x_part.shape[-2]))

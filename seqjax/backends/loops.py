@@ -1,0 +1,121 @@
+"""How the loop over time of a gated cell runs on each platform, and the faster forms of its products."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from seqjax import ops
+from seqjax.cell import Gated, InputProduct, unchanged
+from seqjax.types import Array, Params
+
+
+class Loops(NamedTuple):
+    """How time is cut.
+
+    Attributes:
+      chunk_size: steps whose weight gradients are summed in one product; `None` for all, and the inputs' part
+        of the gates computed before the loop instead of inside it.
+      unroll: steps that one turn of a loop takes.
+      kernel_first_from: entries from which on a recurrent kernel is the left operand of its products with a
+        few rows; `None` for never.
+      joint: whether a few rows and their inputs are multiplied together, where gates read only the sum.
+    """
+
+    chunk_size: int | None
+    unroll: int
+    kernel_first_from: int | None
+    joint: bool
+
+
+ON_CPU = Loops(chunk_size=16, unroll=1, kernel_first_from=2**19, joint=True)
+"""So few steps that they stay in the cache; the inputs' part computed ahead would have to be read again."""
+ON_ACCELERATORS = Loops(chunk_size=None, unroll=4, kernel_first_from=None, joint=False)
+"""Few large products, and few starts of kernels."""
+
+FEW_ROWS = 64
+"""Up to so many rows the forms below were measured to be faster on a CPU."""
+
+
+def few_rows(hidden: Array) -> bool:
+    """Whether hidden vectors `[*B, H]` are of few rows."""
+    return hidden.size <= FEW_ROWS * hidden.shape[-1]
+
+
+class RecurrentProducts(NamedTuple):
+    """A kernel, made ready once for all steps.
+
+    A matrix product on a CPU packs its right operand anew in each step. Packing a large kernel takes as long
+    as multiplying it by a few rows: then the kernel is put on the left, the rows, as columns, on the right.
+
+    Attributes:
+      kernel: `[H, G, H']`.
+      turned: the same, `[G, H', H]`.
+      kernel_first: whether the kernel is the left operand.
+    """
+
+    kernel: Array
+    turned: Array
+    kernel_first: bool
+
+    @classmethod
+    def of(cls, kernel: Array, hidden: Array, loops: Loops) -> RecurrentProducts:
+        """For a kernel, and hidden vectors `[*B, H]`."""
+        large = loops.kernel_first_from is not None and kernel.size >= loops.kernel_first_from
+        return cls(kernel, jnp.moveaxis(kernel, 0, -1), large and few_rows(hidden))
+
+    def forward(self, hidden: Array) -> Array:
+        """What hidden vectors `[*B, H]` add to the gates, `[*B, G, H']`."""
+        if not self.kernel_first:
+            return ops.product(hidden, self.kernel, name="carry", size_name="hidden_size")
+        ops.check_features(hidden, self.kernel, "carry", "hidden_size")
+        dtype = ops.accumulation_dtype(self.kernel.dtype)
+        columns = jnp.tensordot(self.turned, self._cast(hidden), (2, -1), preferred_element_type=dtype)
+        return jnp.moveaxis(columns, (0, 1), (-2, -1))
+
+    def backward(self, cotangent: Array, dtype: DTypeLike) -> Array:
+        """From the cotangent of what `forward` returns to that of the hidden vectors, of their dtype."""
+        cotangent = self._cast(cotangent)
+        if not self.kernel_first:
+            return jnp.tensordot(cotangent, self.turned, 2, preferred_element_type=dtype)
+        # With one axis for both, or XLA would turn the kernel in each step.
+        matrix = self.kernel.reshape(len(self.kernel), -1)
+        cotangent = cotangent.reshape(*cotangent.shape[:-2], -1)
+        return jnp.moveaxis(jnp.tensordot(matrix, cotangent, (1, -1), preferred_element_type=dtype), 0, -1)
+
+    def _cast(self, array: Array) -> Array:
+        return array.astype(self.kernel.dtype)
+
+
+def joint_parts(
+    structure: Gated, params: Params, hidden: Array, loops: Loops
+) -> Callable[[Array, Array], Array] | None:
+    """Both parts of what gates read as one product, `[x, h] [W; U] + bias`: of few rows, one call takes less.
+
+    Args:
+      structure: a cell's structure.
+      params: the cell's params.
+      hidden: hidden vectors `[*B, H]`.
+      loops: how the loop over time runs.
+
+    Returns:
+      `(x[*B, D], hidden[*B, H]) -> [*B, G, H']`; `None` where gates read more than the sum, or rows are many.
+    """
+    project = structure.project
+    is_sum = structure.merge is jnp.add and structure.feedback is unchanged
+    if not (loops.joint and is_sum and isinstance(project, InputProduct) and few_rows(hidden)):
+        return None
+    of_inputs, of_hidden, bias = project.kernel(params), structure.recurrent(params), project.bias(params)
+    kernel = jnp.concatenate([of_inputs.astype(of_hidden.dtype), of_hidden])
+    products = RecurrentProducts.of(kernel, hidden, loops)
+
+    def parts(x: Array, hidden: Array) -> Array:
+        ops.check_features(x, of_inputs, "xs", "input_size")
+        ops.check_features(hidden, of_hidden, "carry", "hidden_size")
+        both = jnp.concatenate([x.astype(kernel.dtype), hidden.astype(kernel.dtype)], axis=-1)
+        return products.forward(both) + bias
+
+    return parts
