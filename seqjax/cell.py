@@ -43,10 +43,10 @@ class Gated(NamedTuple):
       feedback: `(gate_params, x_part, h) -> h`, what a transformation does to the hidden vector on its way
         into the product (a reset, dropout); hands it on unchanged otherwise.
       readout: `(params, carry, x) -> y`, the output after the step.
-      merge: `(x_part, h_part) -> x_part`, or `None`: adds the hidden vector's part to the inputs', for gates
-        that read nothing but the sum. A promise, which spares the gradient the second part:
-        `gate(p, x, h, c)` equals `gate(p, merge(x, h), 0, c)`, and `feedback` reads nothing that `merge`
-        changes. Linear; takes any leading axes.
+      merge: `(x_part, h_part) -> merged`, or `None`: adds the hidden vector's part where gates
+        read the sum. A promise, which spares the gradient the second part: `gate(p, x, h, c)` equals
+        `gate(p, merge(x, h), 0, c)`, and `feedback` reads nothing that `merge` changes. Linear; takes any
+        leading axes, and what it returned in the place of `x_part`.
     """
 
     project: Callable[[Params, Any], Any]
