@@ -20,6 +20,7 @@ import jax
 import numpy.typing as npt
 
 from seqjax import plot
+from seqjax.files import write_whole
 from seqjax.recipes.shared.options import read_options
 from seqjax.training import Checkpoints, newest_checkpoint, save_weights
 from seqjax.types import Params
@@ -93,9 +94,7 @@ def save_run(
         "results": dict(results),
         "texts": texts,
     }
-    unfinished = folder / f".run.json.{os.getpid()}"
-    unfinished.write_text(json.dumps(document, indent=2, sort_keys=True), encoding="utf-8")
-    os.replace(unfinished, folder / "run.json")
+    write_whole(folder / "run.json", json.dumps(document, indent=2, sort_keys=True).encode())
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 
 
