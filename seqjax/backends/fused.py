@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from seqjax import ops
 from seqjax.backends.loops import ON_ACCELERATORS, ON_CPU, Loops, RecurrentProducts, joint_parts
@@ -71,6 +70,8 @@ def fused(
     for name, size in sizes.items():
         if size != "auto" and (name, size) != ("chunk_size", None):
             check_size(name, size)
+    if unroll == "auto" and not isinstance(jax.tree.leaves(xs)[0].shape[0], int):
+        unroll = 1  # Of a length that is not known yet `scan` cannot take several steps a turn.
     return _run(cell.structure, _Plan(chunk_size, unroll), params, carry, xs)
 
 
@@ -169,7 +170,7 @@ def _backward(
 ) -> tuple[Params, Carry, Any]:
     d_params, d_carry, d_xs = plan.run(partial(_backward_loops, structure), kept, cotangents)
     _, fixed_xs, join_xs = _split(kept[-1])
-    return d_params, d_carry, join_xs(d_xs, [np.zeros(x.shape, jax.dtypes.float0) for x in fixed_xs])
+    return d_params, d_carry, join_xs(d_xs, [None] * len(fixed_xs))
 
 
 _run.defvjp(_run_keeping, _backward)
@@ -367,7 +368,12 @@ def _cast_like(tree: PyTree, like: PyTree) -> PyTree:
 
 
 def _divisor_near(num_steps: int, chunk_size: int) -> int:
-    """A divisor of the length within a factor of two of `chunk_size`, so that no remainder is compiled."""
+    """A divisor of the length within a factor of two of `chunk_size`, so that no remainder is compiled.
+
+    A length that is not known yet, as in a program that is exported for any, is one chunk.
+    """
+    if not isinstance(num_steps, int):
+        return num_steps
     chunk_size = max(1, min(chunk_size, num_steps))
     near = range(chunk_size // 2 + 1, 2 * chunk_size)
     divisors = [size for size in near if num_steps % size == 0]

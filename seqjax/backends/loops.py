@@ -41,8 +41,8 @@ FEW_ROWS = 64
 
 
 def few_rows(hidden: Array) -> bool:
-    """Whether hidden vectors `[*B, H]` are of few rows."""
-    return hidden.size <= FEW_ROWS * hidden.shape[-1]
+    """Whether hidden vectors `[*B, H]` are known to be of few rows."""
+    return isinstance(hidden.size, int) and hidden.size <= FEW_ROWS * hidden.shape[-1]
 
 
 class RecurrentProducts(NamedTuple):

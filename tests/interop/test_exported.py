@@ -36,25 +36,24 @@ def test_an_unroll_of_any_batch_and_time_on_any_platform(tmp_path, key):
     assert [file.name for file in tmp_path.iterdir()] == ["unroll"]
 
 
-def test_a_training_step_of_any_batch(tmp_path, key):
+def test_a_training_step_of_any_batch_and_time_on_any_platform(tmp_path, key):
     task, optimizer = sj.tasks.synced(sj.elman(2), sj.heads.gaussian(1, scale=1.0)), optax.sgd(0.1)
     state = jax.jit(lambda: training.init_state(key, task, optimizer, 1))()
     step = training.make_step(task.loss, optimizer)
 
-    def exported(params, xs, ys):
-        after, metrics = step(state.replace(params=params), sj.Batch(xs, ys))
+    def exported(params, xs, ys, lengths):
+        after, metrics = step(state.replace(params=params), sj.Batch(xs, ys, lengths=lengths))
         return after.params, metrics["loss"]
 
     save_exported(
         tmp_path / "step",
         exported,
-        [state.params, draw(4, 2, 1), draw(4, 2, 1)],
-        [None, "_, B, _", "_, B, _"],
-        platforms=["cpu"],
+        [state.params, draw(4, 2, 1), draw(4, 2, 1), np.ones(2, np.int32)],
+        [None, "T, B, _", "T, B, _", "B"],
     )
-    xs, ys = draw(4, 5, 1), draw(4, 5, 1)
-    found = load_exported(tmp_path / "step")(state.params, xs, ys)
-    for a, b in zip(found, jax.tree.leaves(jax.jit(exported)(state.params, xs, ys)), strict=True):
+    arguments = (state.params, draw(6, 3, 1), draw(6, 3, 1), np.array([6, 1, 3], np.int32))
+    found = load_exported(tmp_path / "step")(*arguments)
+    for a, b in zip(found, jax.tree.leaves(jax.jit(exported)(*arguments)), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
