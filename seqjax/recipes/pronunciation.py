@@ -55,6 +55,7 @@ def network(options: Options, vocabulary_size: int) -> Task:
       A many-to-many task over tokens.
 
     Example:
+      >>> import jax
       >>> task = network(Options(hidden_size=2, embedding_size=2), 43)
       >>> jax.eval_shape(lambda key: task.init(key, 1), jax.random.key(0)).head.kernel.shape
       (2, 43)

@@ -56,6 +56,7 @@ def network(options: Options, source_size: int, target_size: int) -> Task:
       A many-to-many task over tokens.
 
     Example:
+      >>> import jax
       >>> task = network(Options(hidden_size=2, embedding_size=2), 300, 400)
       >>> jax.eval_shape(lambda key: task.init(key, 1), jax.random.key(0)).head.kernel.shape
       (2, 400)
