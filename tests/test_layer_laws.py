@@ -8,8 +8,8 @@ from tests.registry import LAYERS, READS_TOKENS
 
 # Those that are made like another one, and the largest.
 SLOW = {
-    "bidirectional_average", "bidirectional_stack", "bidirectional_sum", "lstm", "narx_simulating", "nested",
-    "reversed", "unstructured", "zoneout_affine",
+    "ar", "bidirectional_average", "bidirectional_stack", "bidirectional_sum", "lstm", "narx",
+    "narx_simulating", "nested", "reversed", "unstructured", "zoneout_affine",
 }  # fmt: skip
 NAMES = slow_except(sorted(LAYERS), *sorted(LAYERS.keys() - SLOW))
 NOISY = {"zoneout", "zoneout_affine", "recurrent_dropout", "dropout", "dropout_over_time", "nested"}

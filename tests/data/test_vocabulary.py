@@ -209,6 +209,7 @@ def test_json_that_is_none_is_refused(text):
         sjd.Vocabulary.from_json(text)
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(
     st.recursive(

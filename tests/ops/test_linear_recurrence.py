@@ -186,6 +186,7 @@ def test_kernel_is_the_loop(dtype, kind, cut, reverse):
         np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_derivatives_of_the_kernel_are_those_of_the_associative_form(x64):
     a, b, initial = draw(4, 2), draw(4, 2), draw(2)
     run = functools.partial(kernel, reverse=False, cut=Cut(2, 1, 2, 1), interpret=True)

@@ -51,6 +51,7 @@ def trained(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_training_approaches_the_entropy_of_the_source_and_saves_the_run(trained):
     names = ["curve.png", "report.md", "run.json", "weights.safetensors"]
     assert sorted(path.name for path in trained.iterdir()) == names
@@ -62,12 +63,14 @@ def test_training_approaches_the_entropy_of_the_source_and_saves_the_run(trained
     assert "bits fewer" in (trained / "report.md").read_text()
 
 
+@pytest.mark.slow
 def test_generate_streams_the_prompt_and_what_follows(trained, capsys):
     arguments = ["generate", str(trained), "--prompt", "dog a", "--num-steps", "5", "--temperature", "0"]
     assert main(arguments) == 0
     assert capsys.readouterr().out == "dog abacus\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "fragment"),
     [

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
 import seqjax as sj
 from seqjax import layers, training
@@ -23,6 +24,7 @@ def member(key, learning_rate):
     return training.init_state(key, TASK, optimizer(learning_rate), input_size=2)
 
 
+@pytest.mark.slow
 def test_members_are_trained_as_if_alone(key):
     keys, rates = jax.random.split(key, 2), jnp.array([1e-1, 1e-3])
     states = jax.jit(jax.vmap(member))(keys, rates)

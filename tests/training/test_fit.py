@@ -210,6 +210,7 @@ def test_without_rich_the_extra_is_named(monkeypatch):
     fit(start(), STEP, [1.0])
 
 
+@pytest.mark.slow
 def test_a_classifier_from_packed_data_to_the_best_params(key):
     """Whether the first token of a sequence is a one: all the parts together."""
     generator = np.random.default_rng(0)

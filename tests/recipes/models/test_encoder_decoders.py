@@ -6,6 +6,7 @@ import pytest
 from seqjax.recipes.models import encoder_decoders
 
 
+@pytest.mark.slow
 def test_an_answer_is_the_same_alone_and_among_others():
     options = encoder_decoders.EncoderDecoderOptions(cell="elman", hidden_size=4, embedding_size=3)
     task = encoder_decoders.network(options, 9, 9)

@@ -62,6 +62,7 @@ def recipe(monkeypatch):
     return module
 
 
+@pytest.mark.slow
 def test_a_recipe_is_stopped_and_goes_on(recipe, tmp_path, capsys):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     arguments = ["train", "tiny", "--epochs", "4", "--run-dir"]

@@ -146,6 +146,7 @@ def test_one_matrix_for_all_steps(method, x64):
     check_gradient_of_everything(params, scores, method)
 
 
+@pytest.mark.slow
 @by_method
 def test_shares_below_the_smallest_number_of_the_dtype_may_decide(method, x64):
     params, scores = example(scale=1e4)

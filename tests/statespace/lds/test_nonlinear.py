@@ -223,6 +223,7 @@ def test_a_nonlinear_system_is_filtered_as_in_the_textbook(method, x64):
     np.testing.assert_allclose(sum(jax.tree.leaves(slopes)), expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_points_of_any_spread_and_entries_that_are_missing(x64):
     covariances, functions, ys, inputs, observed = problem(2)
     assert (observed.any(-1) & ~observed.all(-1)).any()
