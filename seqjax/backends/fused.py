@@ -221,7 +221,7 @@ def _chunk_backward(
 
     Args:
       structure: the cell's structure.
-      loops: how time is cut.
+      loops: how time is cut, and which form products take.
       params: the cell's params.
       gate_params: what `structure.gate_params` gives.
       products: with what `structure.recurrent` gives, `[H, G, H']`.
@@ -237,7 +237,7 @@ def _chunk_backward(
     carries, kept, xs, d_ys = sequences
     both = _Parts(structure, products.kernel.shape)
     after = jax.tree.map(lambda before, last: jnp.concatenate([before[1:], last[None]]), carries, following)
-    rows = _Rows.of(structure.hidden(carries), flat=loops.chunk_size is not None)
+    rows = _Rows(structure.hidden(carries).shape[:-1], is_flat=loops.chunk_size is not None)
     all_carries, all_kept, all_xs, all_d_ys, all_after = map(rows.flat, (carries, kept, xs, d_ys, after))
     x_leaves, x_fixed, join_x = _split(all_xs)
 
@@ -288,15 +288,12 @@ def _chunk_backward(
 class _Rows(NamedTuple):
     """The rows of all steps of a chunk, as axes `[S, *B]` or as one: products of matrices need no copies.
 
-    On several devices that share the batch they stay as they are.
+    Where a chunk is the whole sequence, as on accelerators, they stay as they are: several devices may share
+    the batch, and one axis over steps and rows could not be cut as theirs is.
     """
 
     shape: tuple[int, ...]
     is_flat: bool
-
-    @classmethod
-    def of(cls, hidden: Array, *, flat: bool) -> _Rows:
-        return cls(hidden.shape[:-1], flat)
 
     def flat(self, tree: PyTree) -> PyTree:
         if not self.is_flat:

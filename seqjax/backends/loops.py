@@ -14,7 +14,7 @@ from seqjax.types import Array, Params
 
 
 class Loops(NamedTuple):
-    """How time is cut.
+    """How time is cut, and which form products with the recurrent kernel take.
 
     Attributes:
       chunk_size: steps whose weight gradients are summed in one product; `None` for all, and the inputs' part
@@ -102,14 +102,17 @@ def joint_parts(
       loops: how the loop over time runs.
 
     Returns:
-      `(x[*B, D], hidden[*B, H]) -> [*B, G, H']`; `None` where gates read more than the sum, or rows are many.
+      `(x[*B, D], hidden[*B, H]) -> [*B, G, H']`; `None` where gates read more than the sum, rows are many, or
+      the kernels differ in dtype.
     """
     project = structure.project
     is_sum = structure.merge is jnp.add and structure.feedback is unchanged
     if not (loops.joint and is_sum and isinstance(project, InputProduct) and few_rows(hidden)):
         return None
     of_inputs, of_hidden, bias = project.kernel(params), structure.recurrent(params), project.bias(params)
-    kernel = jnp.concatenate([of_inputs.astype(of_hidden.dtype), of_hidden])
+    if of_inputs.dtype != of_hidden.dtype:  # each is multiplied in its own
+        return None
+    kernel = jnp.concatenate([of_inputs, of_hidden])
     products = RecurrentProducts.of(kernel, hidden, loops)
 
     def parts(x: Array, hidden: Array) -> Array:

@@ -69,3 +69,11 @@ def test_large_kernels_come_first_and_give_the_same(cell, batch_shape, x64, monk
     wanted = gradient("scan")
     monkeypatch.setattr(module, "ON_CPU", module.ON_CPU._replace(kernel_first_from=1))
     laws.check(gradient("fused"), wanted, 1e-12)
+
+
+def test_kernels_of_two_dtypes_are_each_multiplied_in_their_own():
+    cell = sj.elman(3)
+    params, xs, carry = laws.example(cell)
+    params = params.replace(recurrent_kernel=params.recurrent_kernel.astype(jnp.bfloat16))
+    found, wanted = (sj.unroll(cell, params, xs, carry=carry, method=way)[1] for way in ("fused", "scan"))
+    laws.check(found, wanted, 1e-6)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
 import seqjax as sj
 from seqjax import training
@@ -31,3 +32,10 @@ def test_products_are_in_16_bits_and_all_else_in_32(key):
     norm = optax.tree.norm(moved[0])
     apart = optax.tree.norm(jax.tree.map(jnp.subtract, *moved)) / norm
     assert 1e-5 < apart < 0.02
+
+
+def test_mistakes():
+    with pytest.raises(TypeError, match=r"dtype is .*int32.*, expected a floating one"):
+        training.in_precision(lambda params, batch: 0.0, jnp.int32)
+    with pytest.raises(TypeError, match="loss is"):
+        training.in_precision(None, jnp.bfloat16)
