@@ -12,8 +12,8 @@ float64.
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import functools
-import json
 import os
 import sys
 import time
@@ -22,6 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent))
 import harness
+import report
 
 RUNS = {
     # name: (T, B, H), kind of coefficient
@@ -34,16 +35,30 @@ RUNS = {
     "matrices 4x4": ((16_384, 8, 4), "dense"),
 }
 QUICK = {"float32": ((256, 2, 16), "full"), "complex64": ((256, 2, 16), "complex")}
-CUTS = [  # lanes, rows, steps, chunks, warps
-    (16, 8, 32, 1, 4),
-    (16, 8, 16, 1, 4),
-    (16, 16, 16, 1, 8),
-    (32, 4, 32, 1, 4),
-    (32, 8, 16, 1, 8),
-    (32, 4, 16, 4, 4),
-    (64, 2, 32, 4, 4),
-    (128, 1, 32, 8, 4),
-]
+CUTS = {  # by the chunks that a shape needs: lanes, rows, steps, chunks, warps
+    "float32": [
+        (16, 8, 32, 1, 4),
+        (16, 8, 16, 1, 4),
+        (16, 16, 16, 1, 8),
+        (16, 16, 32, 1, 8),
+        (16, 16, 16, 1, 4),
+        (16, 32, 8, 1, 4),
+        (16, 32, 8, 1, 8),
+        (16, 32, 16, 1, 16),
+        (8, 16, 16, 1, 4),
+        (32, 8, 16, 1, 8),
+        (32, 8, 16, 2, 8),
+    ],
+    "float32 narrow": [
+        (16, 8, 32, 64, 4),
+        (16, 16, 16, 64, 8),
+        (16, 16, 16, 128, 8),
+        (32, 8, 16, 128, 8),
+        (64, 4, 16, 256, 8),
+        (64, 2, 32, 512, 4),
+        (64, 4, 16, 512, 4),
+    ],
+}
 
 
 def options() -> argparse.Namespace:
@@ -54,25 +69,46 @@ def options() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", default=[], metavar="FORM")
     parser.add_argument("--shapes", nargs="+", default=[], metavar="NAME", help=f"of {', '.join(RUNS)}")
     parser.add_argument("--seconds", type=float, default=0.3, help="of timing a figure, about")
+    parser.add_argument("--compile-threads", type=int, default=1, help="more make times to compile longer")
     parser.add_argument("--output", type=Path)
     return parser.parse_args()
 
 
-def measure(function, arguments, seconds: float, look=lambda result: None) -> tuple[float, float, float]:
-    """The least time of several groups of calls, that of compiling, and what a look at the result says.
+def compiled(function, arguments, repeats: int):
+    """A program that computes `function` so many times, and the time to compile it.
 
-    A group of calls is waited for at its end.
+    A GPU computes many of these figures in less time than Python takes to start a program. Each time takes
+    a step from what the last gave, so that none of it can be computed once for all.
     """
     import jax
 
+    def program(*arguments):
+        def again(_, state):
+            arguments, results = state
+            a, b, _, *d = arguments
+            if d:
+                _, (_, _, step) = results  # the cotangent of `initial`
+                arguments = (a, b, step, d[0].at[0].set(step))
+            else:
+                step = results[-1]
+                arguments = (a, b.at[0].set(step), step)
+            return arguments, function(*arguments)
+
+        state = (arguments, function(*arguments))
+        return jax.lax.fori_loop(1, repeats, again, state)[1] if repeats > 1 else state[1]
+
     begin = time.perf_counter()
-    program = jax.jit(function).lower(*arguments).compile()
-    compiling = time.perf_counter() - begin
-    seen = look(jax.block_until_ready(program(*arguments)))
+    return jax.jit(program).lower(*arguments).compile(), time.perf_counter() - begin
+
+
+def least_time(program, arguments, seconds: float, repeats: int) -> float:
+    """Of a computation that a program repeats; programs of a group are waited for at its end."""
+    import jax
+
+    jax.block_until_ready(program(*arguments))
     begin = time.perf_counter()
     jax.block_until_ready(program(*arguments))
     once = time.perf_counter() - begin
-    # Calls of a group overlap with one another's dispatch, so that a short kernel is not timed by Python.
     calls = max(1, min(20, int(seconds / 5 / once)))
     best = once
     for _ in range(5 if once < seconds else 1):
@@ -82,7 +118,7 @@ def measure(function, arguments, seconds: float, look=lambda result: None) -> tu
         jax.block_until_ready(result)
         best = min(best, (time.perf_counter() - begin) / calls)
         del result
-    return best, compiling, seen
+    return best / repeats
 
 
 def copy_bandwidth(seconds: float, device: str) -> float:
@@ -90,11 +126,8 @@ def copy_bandwidth(seconds: float, device: str) -> float:
     import jax.numpy as jnp
 
     x = jnp.ones((2**28 if device == "gpu" else 2**24,), jnp.float32)
-    return (
-        2
-        * x.nbytes
-        / min(measure(lambda x: x + 1, (x,), seconds)[0], measure(lambda x: -x, (x,), seconds)[0])
-    )
+    ways = (lambda x: x + 1, lambda x: -x)
+    return 2 * x.nbytes / min(least_time(compiled(way, (x,), 1)[0], (x,), seconds, 1) for way in ways)
 
 
 def make(shape, kind):
@@ -135,7 +168,7 @@ def error_of(a, b, initial, dense: bool, hs) -> float:
     return float(worst / largest)
 
 
-def forms(kind: str, num_steps: int, device: str, sweep: bool):
+def forms(name: str, kind: str, num_steps: int, device: str, sweep: bool):
     """By name `(forward, gradient)`; the gradient returns the value and the three cotangents."""
     import jax
 
@@ -172,8 +205,8 @@ def forms(kind: str, num_steps: int, device: str, sweep: bool):
 
         if kind != "dense":
             found["lax.scan"] = (scan, scan_gradient)
-    if sweep and kind != "dense":
-        for sizes in CUTS:
+    if sweep:
+        for sizes in CUTS.get(name, ()):
             cut = Cut(*sizes)
             forward = functools.partial(kernel, reverse=False, cut=cut)
             half = cut._replace(steps=cut.steps // 2)
@@ -184,6 +217,53 @@ def forms(kind: str, num_steps: int, device: str, sweep: bool):
 
             found[f"kernel {sizes}"] = (forward, gradient)
     return found
+
+
+def run_shape(name: str, shape, kind: str, chosen: argparse.Namespace, bandwidth: float) -> list[dict]:
+    """Prints a line a form, and returns what it found."""
+    a, b, initial, d = make(shape, kind)
+    arguments = {"forward": (a, b, initial), "gradient": (a, b, initial, d)}
+    least = {"forward": a.nbytes + 2 * b.nbytes, "gradient": 3 * a.nbytes + 5 * b.nbytes}
+    repeats = 20 if chosen.device == "gpu" and b.size < 2**24 else 1
+    found = {
+        form: dict(zip(arguments, functions, strict=True))
+        for form, functions in forms(name, kind, shape[0], chosen.device, chosen.sweep).items()
+        if not chosen.only or any(word in form for word in chosen.only)
+    }
+
+    def compile_form(form: str):
+        once = {"looked at": compiled(found[form]["forward"], arguments["forward"], 1)}
+        # A loop over steps takes so long that it needs no repeating.
+        own = 1 if form == "sequential" else repeats
+        return own, once | {way: compiled(found[form][way], arguments[way], own) for way in arguments}
+
+    results = []
+    with concurrent.futures.ThreadPoolExecutor(chosen.compile_threads) as pool:
+        pending = {form: pool.submit(compile_form, form) for form in found}
+        concurrent.futures.wait(pending.values())
+    for form, future in pending.items():
+        label = f"{name} {shape}"
+        try:
+            own, programs = future.result()
+            hs = programs["looked at"][0](*arguments["forward"])
+            error = error_of(a, b, initial, kind == "dense", hs)
+            del hs
+            seconds = {
+                way: least_time(programs[way][0], arguments[way], chosen.seconds, own) for way in arguments
+            }
+        except Exception as failure:  # One form that fails must not cost the others' time on a device.
+            print(f"{label:34}{form:26}failed: {type(failure).__name__}: {str(failure)[:300]}", flush=True)
+            continue
+        shares = {way: least[way] / bandwidth / seconds[way] for way in arguments}
+        compiling = sum(spent for _, spent in programs.values())
+        columns = "".join(f"{1e3 * seconds[way]:10.3f}{shares[way]:7.0%}" for way in arguments)
+        print(f"{label:34}{form:26}{columns}{compiling:8.1f}s  {error:.0e}", flush=True)
+        results.append(
+            {"name": name, "shape": shape, "kind": kind, "form": form, "compile": compiling, "error": error}
+            | seconds
+            | {f"{way}_share": shares[way] for way in arguments}
+        )
+    return results
 
 
 def main() -> None:
@@ -201,57 +281,30 @@ def main() -> None:
         "milliseconds, the least of several; share of what copying the least that must be moved would take\n"
     )
     print(f"{'shape':34}{'form':26}{'forward':>10}{'share':>7}{'gradient':>10}{'share':>7}  compile  error")
-    results = []
+    default = Path(__file__).parent / "results" / f"linear_recurrence_{chosen.device}.json"
+    whole = not (chosen.quick or chosen.only or chosen.shapes)
+    output = chosen.output or (default if whole else None)
+    document = {
+        "title": str(__doc__).splitlines()[0],
+        "environment": harness.environment(os.cpu_count() or 1, ("seqjax", "jax", "jaxlib", "numpy"))
+        | {
+            "device": device.device_kind,
+            "copy_bytes_per_second": bandwidth,
+            "compile_threads": chosen.compile_threads,
+        },
+        "unit": "seconds",
+        "results": [],
+    }
     runs = QUICK if chosen.quick else RUNS
     for name, (shape, kind) in runs.items():
         if chosen.shapes and name not in chosen.shapes:
             continue
         if chosen.device == "cpu" and name in ("float32 wide", "float32 long"):
             continue  # on a CPU as the shorter one, and gigabytes
-        a, b, initial, d = make(shape, kind)
-        least = (a.nbytes + 2 * b.nbytes, 3 * a.nbytes + 5 * b.nbytes)
-        for form, functions in forms(kind, shape[0], chosen.device, chosen.sweep).items():
-            if chosen.only and not any(word in form for word in chosen.only):
-                continue
-            label = f"{name} {shape}"
-            try:
-                look = functools.partial(error_of, a, b, initial, kind == "dense")
-                forward, compiling, error = measure(functions[0], (a, b, initial), chosen.seconds, look)
-                both, compiling_both, _ = measure(functions[1], (a, b, initial, d), chosen.seconds)
-            except Exception as failure:  # One form that fails must not cost the others' time on a device.
-                print(
-                    f"{label:34}{form:26}failed: {type(failure).__name__}: {str(failure)[:300]}", flush=True
-                )
-                continue
-            shares = [
-                moved / bandwidth / seconds for moved, seconds in zip(least, (forward, both), strict=True)
-            ]
-            print(
-                f"{label:34}{form:26}{1e3 * forward:10.3f}{shares[0]:7.0%}{1e3 * both:10.3f}{shares[1]:7.0%}"
-                f"{compiling + compiling_both:8.1f}s  {error:.0e}",
-                flush=True,
-            )
-            results.append(
-                {
-                    "name": name, "shape": shape, "kind": kind, "form": form, "forward": forward,
-                    "forward_share": shares[0], "gradient": both, "gradient_share": shares[1],
-                    "compile": compiling + compiling_both, "error": error,
-                }
-            )  # fmt: skip
-        del a, b, initial, d
-    document = {
-        "title": str(__doc__).splitlines()[0],
-        "environment": harness.environment(os.cpu_count() or 1, ("seqjax", "jax", "jaxlib", "numpy"))
-        | {"device": device.device_kind, "copy_bytes_per_second": bandwidth},
-        "unit": "seconds",
-        "results": results,
-    }
-    default = Path(__file__).parent / "results" / f"linear_recurrence_{chosen.device}.json"
-    whole = not (chosen.quick or chosen.only or chosen.shapes)
-    output = chosen.output or (default if whole else None)
+        document["results"] += run_shape(name, shape, kind, chosen, bandwidth)
+        if output is not None:
+            report.write(output, document)
     if output is not None:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
         print(f"\nwritten: {output}")
 
 

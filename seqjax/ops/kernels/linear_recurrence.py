@@ -10,6 +10,7 @@ The plain functions beside which this is tested are those of `recurrence_forms` 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -28,7 +29,7 @@ from seqjax.ops.kernels.recurrence_place import (
     chunk_steps,
     multiply,
     num_chunks_of,
-    pick,
+    shared_size,
 )
 from seqjax.ops.recurrence_forms import associative, steps_before
 from seqjax.ops.recurrence_gradients import (
@@ -184,18 +185,22 @@ def choose_cut(num_steps: int, num_lanes: int, *, arrays: int = 2) -> Cut:
 
     Example:
       >>> choose_cut(4096, 2048)
-      Cut(lanes=16, rows=8, steps=32, num_chunks=1, warps=4)
+      Cut(lanes=16, rows=16, steps=32, num_chunks=1, warps=8)
     """
+    # Measured on an H200. Many lanes need no help. Few fill it by more rows, which are read together, and so
+    # few that even this is too little by chunks of time, which are read twice: then rows of memory are long.
     lanes = max((size for size in (128, 64, 32) if num_lanes >= size * PROGRAMS), default=16)
-    blocks = -(-num_lanes // lanes)
+    is_chunked = 4 * -(-num_lanes // lanes) <= PROGRAMS
+    if is_chunked:
+        lanes = min(64, max(16, 2 * _power_of_two(max(1, num_lanes - 1))))
+    threads = 128 if lanes == 128 else 256
     # What a thread fetches ahead has to fit its registers. Short sequences are over in a moment however they
     # are cut, and a short tile is traced and compiled sooner.
-    steps = _power_of_two(64 // arrays) if num_steps > 16 else 4
-    rows = min(128 // lanes, _power_of_two(max(1, num_steps // steps)))
-    # Reading twice costs two thirds more, so it has to bring more than twice the programs.
+    steps = _power_of_two((32 if is_chunked else 64) // arrays) if num_steps > 16 else 4
+    rows = min(threads // lanes, _power_of_two(max(1, num_steps // steps)))
     tiles = -(-num_steps // (rows * steps))
-    num_chunks = 1 if 2 * blocks > PROGRAMS // 2 else max(1, min(2 * PROGRAMS // blocks, tiles // 4))
-    return Cut(lanes, rows, steps, num_chunks)
+    num_chunks = max(1, min(2 * PROGRAMS // -(-num_lanes // lanes), tiles // 4)) if is_chunked else 1
+    return Cut(lanes, rows, steps, num_chunks, max(1, rows * lanes // 32))
 
 
 def _power_of_two(number: int) -> int:
@@ -260,11 +265,18 @@ def _launch(
         operands |= {"hs": flat(before[0]), "first": flat(before[1])}
     rows = num_chunks if task.summary else task.num_steps
     names = ("total", "local") if task.summary else ("h", "products")[: 1 if before is None else 2]
-    result = tuple(jax.ShapeDtypeStruct((rows * num_lanes,), task.dtype) for _ in start)
+    grid = (-(-num_lanes // cut.lanes), num_chunks)
+
+    def arrays(size: int) -> tuple[jax.ShapeDtypeStruct, ...]:
+        return tuple(jax.ShapeDtypeStruct((size,), task.dtype) for _ in start)
+
+    results = dict.fromkeys(names, arrays(rows * num_lanes))
+    if cut.rows > 1:
+        results["shared"] = arrays(math.prod(grid) * shared_size(cut))
     return pl.pallas_call(
         partial(_program, cut, task, interpret),
-        out_shape=dict.fromkeys(names, result),
-        grid=(-(-num_lanes // cut.lanes), num_chunks),
+        out_shape=results,
+        grid=grid,
         interpret=interpret,
         compiler_params=triton.CompilerParams(num_warps=cut.warps, num_stages=1),
         name="linear_recurrence",
@@ -278,15 +290,16 @@ def _program(
     place = Place(cut, task, interpret)
     num_tiles = chunk_steps(cut, task) // (cut.rows * cut.steps)
     one, zero = (
-        tuple(lax.full((1, cut.lanes), start - start * i, task.dtype) for i in range(len(operands["b"])))
+        tuple(lax.full(place.shape, start - start * i, task.dtype) for i in range(len(operands["b"])))
         for start in (1, 0)
     )
-    h = zero if task.summary else place.load(operands["start"], place.chunk_lane, place.in_chunk_lane)
+    h = zero if task.summary else place.load_start(operands["start"])
 
     def tile(number: Array, state: tuple) -> tuple:
         h, total, now = state
         following = place.fetch(operands, number + 1, number + 1 < num_tiles)
-        h, total, steps = _through_tile(cut, task, place.row, now, h, total)
+        share = partial(place.share, results.get("shared", ()), number)
+        h, total, steps = _through_tile(task, place.row, share, now, h, total)
         for u, after in enumerate(steps):
             place.store(results["h"], number, u, after)
             if "products" in results:
@@ -295,7 +308,7 @@ def _program(
 
     # Before the first tile comes one that changes nothing, while the first is on its way: a fetch before the
     # loop would say the same, but compiling takes time that grows as the square of what there is to fetch.
-    idle = {"a": _wide(cut, one), "b": _wide(cut, zero)}
+    idle = {"a": one, "b": zero}
     if "hs" in operands:
         idle["before"] = idle["b"]
     h, total, _ = lax.fori_loop(-1, num_tiles, tile, (h, one, [idle] * cut.steps))
@@ -304,37 +317,29 @@ def _program(
         place.store_summary(results["local"], h)
 
 
-def _wide(cut: Cut, number: Number) -> Number:
-    return tuple(lax.broadcast_in_dim(part, (cut.rows, cut.lanes), (0, 1)) for part in number)
-
-
 def _through_tile(
-    cut: Cut, task: Task, row: Array, tile: list[dict[str, Number]], h: Number, total: Number
+    task: Task, row: Array, share: Callable, tile: list[dict[str, Number]], h: Number, total: Number
 ) -> tuple[Number, Number, list[Number]]:
-    """The carry after a tile, the product of all coefficients so far, and what each step gives."""
-    if cut.rows > 1 or task.summary:
+    """The carry after a tile, the product of all coefficients so far, and what each step gives.
+
+    The first two are the same in all rows, which each compute them.
+    """
+    num_rows, entering = row.shape[0], h
+    if num_rows > 1 or task.summary:
         run, local = tile[0]["a"], tile[0]["b"]
         for step in tile[1:]:
             run, local = multiply(step["a"], run), add(multiply(step["a"], local), step["b"])
-    if cut.rows == 1:
-        entering = h
-    else:
-        entering = tuple(jnp.broadcast_to(part, (cut.rows, cut.lanes)) for part in h)
-        for r in range(cut.rows):
+        runs, locals_ = share((run, local)) if num_rows > 1 else ([run], [local])
+        for r, (run_r, local_r) in enumerate(zip(runs, locals_, strict=True)):
             if r:
-                entering = tuple(
-                    lax.select(row == r, jnp.broadcast_to(new, row.shape), old)
-                    for new, old in zip(h, entering, strict=True)
-                )
-            run_r = pick(run, row == r)
-            h = add(multiply(run_r, h), pick(local, row == r))
+                is_own = lax.eq(row, lax.full_like(row, r))
+                entering = tuple(map(partial(lax.select, is_own), h, entering))
+            h = add(multiply(run_r, h), local_r)
             total = multiply(run_r, total) if task.summary else total
     if task.summary:
-        if cut.rows == 1:
-            h, total = add(multiply(run, h), local), multiply(run, total)
         return h, total, []
     steps = []
     for step in tile:
         entering = add(multiply(step["a"], entering), step["b"])
         steps.append(entering)
-    return (entering if cut.rows == 1 else h), total, steps
+    return (entering if num_rows == 1 else h), total, steps

@@ -95,6 +95,22 @@ def num_chunks_of(cut: Cut, task: Task) -> int:
     return -(-task.num_steps // chunk_steps(cut, task))
 
 
+def shared_size(cut: Cut) -> int:
+    """Numbers that the rows of a program hand to one another: two of each lane, in two places in turn.
+
+    Args:
+      cut: how work is cut.
+
+    Returns:
+      Zero where there is one row.
+
+    Example:
+      >>> shared_size(Cut(lanes=16, rows=2, steps=4, num_chunks=3))
+      128
+    """
+    return 4 * cut.rows * cut.lanes if cut.rows > 1 else 0
+
+
 class Place:
     """Where a program stands: which lanes, which chunk, and the numbers there.
 
@@ -107,13 +123,14 @@ class Place:
         self.cut, self.task, self.interpret = cut, task, interpret
         self.shape, num_lanes = (cut.rows, cut.lanes), math.prod(task.shape)
         own_lanes = math.prod(task.coefficient_shape[1:])
-        lane = pl.program_id(0) * cut.lanes + lax.broadcasted_iota(jnp.int32, (1, cut.lanes), 1)
-        lanes = pl.program_id(0) * cut.lanes + lax.broadcasted_iota(jnp.int32, self.shape, 1)
+        self.lane = lax.broadcasted_iota(jnp.int32, self.shape, 1)
+        lanes = pl.program_id(0) * cut.lanes + self.lane
         self.in_lanes = lanes < num_lanes
         self.row = lax.broadcasted_iota(jnp.int32, self.shape, 0)
         first = pl.program_id(1) * chunk_steps(cut, task) + self.row * cut.steps
         self.first = first
-        self.chunk_lane, self.in_chunk_lane = pl.program_id(1) * num_lanes + lane, lane < num_lanes
+        self.chunk_lane = pl.program_id(1) * num_lanes + lanes
+        self.shared = (pl.program_id(0) * pl.num_programs(1) + pl.program_id(1)) * shared_size(cut)
         # A step back in time is a step back in an array that runs backwards.
         self.stride, self.stride_of_a = num_lanes, own_lanes
         start = task.num_steps - 1 - first if task.reverse else first
@@ -159,7 +176,10 @@ class Place:
 
     def inside(self, lanes: Array, position: Array, u: int) -> Array:
         """Whether step `u` of a tile exists, in the lanes that do."""
-        return lax.bitwise_and(lanes, lax.lt(position, lax.full_like(position, self.task.num_steps - u)))
+        # Where runs divide the sequence, all of a run exists or nothing: one question instead of many.
+        is_whole = u < self.cut.steps and self.task.num_steps % self.cut.steps == 0
+        last = self.task.num_steps - (0 if is_whole else u)
+        return lax.bitwise_and(lanes, lax.lt(position, lax.full_like(position, last)))
 
     def _moved(self, place: Array, u: int, stride: int | None = None) -> Array:
         """The place of another step."""
@@ -178,9 +198,35 @@ class Place:
         lanes = lax.bitwise_and(self.in_lanes, lax.broadcast_in_dim(number >= 0, self.shape, ()))
         self._store(refs, self._moved(place, u), self.inside(lanes, position, u), given)
 
+    def load_start(self, refs: Sequence[Any]) -> Number:
+        """The carry that enters the chunk, the same in all rows."""
+        return self.load(refs, self.chunk_lane, self.in_lanes)
+
     def store_summary(self, refs: Sequence[Any], number: Number) -> None:
-        """Writes what a chunk gives."""
-        self._store(refs, self.chunk_lane, self.in_chunk_lane, number)
+        """Writes what a chunk gives, which all rows know."""
+        first = lax.bitwise_and(self.in_lanes, lax.eq(self.row, lax.full_like(self.row, 0)))
+        self._store(refs, self.chunk_lane, first, number)
+
+    def share(self, refs: Sequence[Any], number: Array, given: tuple[Number, ...]) -> list[list[Number]]:
+        """What each row gives, for all rows: for each of the numbers a list by row.
+
+        It goes through memory that stays in the cache, with one barrier a tile: tiles take turns with two
+        places, so that none is written before all have read it.
+        """
+        size = self.cut.rows * self.cut.lanes
+        place = self.shared + lax.bitwise_and(number, 1) * (len(given) * size) + self.lane
+        for i, one in enumerate(given):
+            for ref, part in zip(refs, one, strict=True):
+                triton.store(ref.at[place + i * size + self.row * self.cut.lanes], part)
+        if not self.interpret:
+            triton.debug_barrier()
+        return [
+            [
+                tuple(triton.load(ref.at[place + (i * size + r * self.cut.lanes)]) for ref in refs)
+                for r in range(self.cut.rows)
+            ]
+            for i in range(len(given))
+        ]
 
     def _store(self, refs: Sequence[Any], place: Array, mask: Array, number: Number) -> None:
         for ref, part in zip(refs, number, strict=True):
@@ -236,22 +282,3 @@ def add(x: Number, y: Number) -> Number:
       [4, 6]
     """
     return tuple(map(lax.add, x, y))
-
-
-def pick(number: Number, chosen: Array) -> Number:
-    """One row of `[rows, lanes]`: Triton cannot index, but it can sum.
-
-    Args:
-      number: parts `[rows, lanes]`.
-      chosen: `[rows, lanes]` booleans, true in one row.
-
-    Returns:
-      Parts `[1, lanes]`.
-
-    Example:
-      >>> pick((jnp.array([[1.0], [2.0]]),), jnp.array([[False], [True]]))[0].tolist()
-      [[2.0]]
-    """
-    return tuple(
-        jnp.sum(lax.select(chosen, part, lax.full_like(part, 0)), 0, keepdims=True) for part in number
-    )
