@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -135,10 +134,10 @@ class Report:
 
 def write(output: Path, document: Mapping[str, Any]) -> None:
     """Writes results as JSON, whole or not at all."""
+    from seqjax.files import write_whole
+
     output.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = output.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(document, indent=1, default=str) + "\n", encoding="utf-8")
-    os.replace(unfinished, output)
+    write_whole(output, (json.dumps(document, indent=1, default=str) + "\n").encode("utf-8"))
 
 
 def geometric_mean(ratios: Sequence[float | None]) -> float:

@@ -161,6 +161,25 @@ def _linear_recurrence(document: dict[str, Any], folder: Path, name: str) -> lis
     ]
 
 
+def _chaos(document: dict[str, Any], folder: Path, name: str) -> list[str]:
+    """A table of misfits after so many iterations."""
+    rows = [
+        [
+            f"T={entry['T']}, {entry['form']}",
+            *(f"{misfit:.0e}" for misfit in entry["misfits"]),
+            str(entry["converged after"] or "not in 2,000"),
+        ]
+        for entry in document["results"]
+    ]
+    return [
+        f"## {document['title']}",
+        f"{_machine(document['environment'])} From `{name}.json`.",
+        f"The largest Lyapunov exponent is {document['exponent']:.2f}. Misfits after so many iterations, "
+        "relative to the one at first; 1 where nothing is gained.",
+        _table(["", *map(str, document["looks"]), "converged after"], rows),
+    ]
+
+
 def _scaling(document: dict[str, Any], folder: Path, name: str) -> list[str]:
     """For each kind of cell seconds over each axis as a picture, and microseconds a step as a table."""
     base = document["environment"]["base"]
@@ -227,6 +246,7 @@ def _draw_growth(cells: list[dict[str, Any]], base: dict[str, int], path: Path) 
 
 
 PAGES = {
+    "chaos": _chaos,
     "memory": _memory,
     "compile_time": _compile_time,
     "reliability": _reliability,

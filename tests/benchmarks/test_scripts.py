@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "benchmarks"
 SMALL = {
     "cells.py": "--quick --only elman forward",
+    "chaos.py": "--quick",
     "compile_time.py": "--quick --only elman",
     "layers.py": "--quick --only gru ragged forward",
     "linear_recurrence.py": "--quick --shapes float32 --only auto",
