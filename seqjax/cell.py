@@ -66,14 +66,50 @@ class InputProduct:
     Attributes:
       kernel: `(params) -> W[D, G, H']`.
       bias: `(params) -> bias[G, H']`.
+      pairs: how many times the input is the first of a pair, whose second is handed on: once for each
+        transformation of the cell.
     """
 
     kernel: Callable[[Params], Array] = lambda params: params.input_kernel
     bias: Callable[[Params], Array] = lambda params: params.bias
+    pairs: int = 0
 
-    def __call__(self, params: Params, x: Any) -> Array:
+    def __call__(self, params: Params, x: Any) -> Any:
         """What the inputs contribute to the gates."""
-        return ops.product(x, self.kernel(params)) + self.bias(params)
+        return of_first(self.pairs, lambda x: ops.product(x, self.kernel(params)) + self.bias(params), x)
+
+
+@dataclasses.dataclass(frozen=True)
+class PartsSum:
+    """A `merge` of which backends know that it adds both parts.
+
+    Attributes:
+      pairs: how many times the inputs' part is the first of a pair.
+    """
+
+    pairs: int = 0
+
+    def __call__(self, x_part: Any, h_part: Array) -> Any:
+        """The sum, in place of the inputs' part."""
+        return of_first(self.pairs, lambda x_part: x_part + h_part, x_part)
+
+
+def of_first(pairs: int, function: Callable[[Any], Any], x: Any) -> Any:
+    """A function of the first of a pair, or of the first of its first, and so on; the seconds are kept.
+
+    Args:
+      pairs: how many pairs stand around what the function takes.
+      function: of what stands inside.
+      x: the pairs.
+
+    Returns:
+      The pairs, with what the function returns inside.
+
+    Example:
+      >>> of_first(2, lambda x: -x, ((1, "mask"), "shift"))
+      ((-1, 'mask'), 'shift')
+    """
+    return (of_first(pairs - 1, function, x[0]), x[1]) if pairs else function(x)
 
 
 def unchanged(gate_params: PyTree, x_part: Any, h: Array) -> Array:
@@ -331,7 +367,7 @@ def gated_cell(
         hidden=hidden,
         feedback=unchanged,
         readout=readout or (lambda params, carry, x: hidden(carry)),
-        merge=jnp.add if additive else None,
+        merge=PartsSum() if additive else None,
     )
     return Cell(
         init=init,

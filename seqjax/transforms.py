@@ -7,6 +7,7 @@ transformed cell and none knows of lengths, resets or noise.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,17 @@ import jax
 import jax.numpy as jnp
 
 from seqjax import ops
-from seqjax.cell import Affine, Cell, Gated, LinearAttention, check_cell, restructured
+from seqjax.cell import (
+    Affine,
+    Cell,
+    Gated,
+    InputProduct,
+    LinearAttention,
+    PartsSum,
+    check_cell,
+    restructured,
+    unchanged,
+)
 from seqjax.types import Array, Carry, Params, PyTree
 
 
@@ -380,12 +391,19 @@ def cut_feedback(cell: Cell) -> Cell:
 
 def _paired(inner: Gated, **changes: Callable) -> Gated:
     """`inner` reading the first of a pair, but for the functions in `changes`, which read both."""
-    merge = inner.merge
+    project, merge, feedback = inner.project, inner.merge, inner.feedback
     paired = inner._replace(
-        project=lambda params, x: (inner.project(params, x[0]), x[1]),
+        project=lambda params, x: (project(params, x[0]), x[1]),
         gate=lambda gate_params, x_part, h_part, carry: inner.gate(gate_params, x_part[0], h_part, carry),
-        feedback=lambda gate_params, x_part, h: inner.feedback(gate_params, x_part[0], h),
+        feedback=lambda gate_params, x_part, h: feedback(gate_params, x_part[0], h),
         readout=lambda params, carry, x: inner.readout(params, carry, x[0]),
         merge=merge and (lambda x_part, h_part: (merge(x_part[0], h_part), x_part[1])),
     )
+    # What backends know of a function they still know of that of a pair.
+    if isinstance(project, InputProduct):
+        paired = paired._replace(project=dataclasses.replace(project, pairs=project.pairs + 1))
+    if isinstance(merge, PartsSum):
+        paired = paired._replace(merge=PartsSum(merge.pairs + 1))
+    if feedback is unchanged:
+        paired = paired._replace(feedback=unchanged)
     return paired._replace(**changes)

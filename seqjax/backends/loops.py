@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from seqjax import ops
-from seqjax.cell import Gated, InputProduct, unchanged
+from seqjax.cell import Gated, InputProduct, PartsSum, of_first, unchanged
 from seqjax.types import Array, Params
 
 
@@ -92,7 +92,7 @@ class RecurrentProducts(NamedTuple):
 
 def joint_parts(
     structure: Gated, params: Params, hidden: Array, loops: Loops
-) -> Callable[[Array, Array], Array] | None:
+) -> Callable[[Any, Array], Any] | None:
     """Both parts of what gates read as one product, `[x, h] [W; U] + bias`: of few rows, one call takes less.
 
     Args:
@@ -102,11 +102,11 @@ def joint_parts(
       loops: how the loop over time runs.
 
     Returns:
-      `(x[*B, D], hidden[*B, H]) -> [*B, G, H']`; `None` where gates read more than the sum, rows are many, or
-      the kernels differ in dtype.
+      `(x[*B, D], hidden[*B, H]) -> [*B, G, H']`, with the pairs of `x` around the result; `None` where gates
+      read more than the sum, rows are many, or the kernels differ in dtype.
     """
     project = structure.project
-    is_sum = structure.merge is jnp.add and structure.feedback is unchanged
+    is_sum = isinstance(structure.merge, PartsSum) and structure.feedback is unchanged
     if not (loops.joint and is_sum and isinstance(project, InputProduct) and few_rows(hidden)):
         return None
     of_inputs, of_hidden, bias = project.kernel(params), structure.recurrent(params), project.bias(params)
@@ -121,4 +121,4 @@ def joint_parts(
         both = jnp.concatenate([x.astype(kernel.dtype), hidden.astype(kernel.dtype)], axis=-1)
         return products.forward(both) + bias
 
-    return parts
+    return lambda x, hidden: of_first(project.pairs, lambda x: parts(x, hidden), x)

@@ -74,7 +74,7 @@ def newton(
     many trained ones do) first lead far off, and converge from the beginning of the sequence to its end;
     damped ones bring the sum of squares of `f_t(s_{t-1}) - s_t` down (the Levenberg-Marquardt method) and
     never let it rise, but where the cell amplifies for many steps they may get stuck. Then no form needs few
-    iterations.
+    iterations: `benchmarks/chaos.py` shows both of a trained, chaotic GRU.
 
     What has not converged after `max_iterations` is run again by `scan`, or is an error. `solve` says how
     many iterations there were. Under `vmap` over params both ways run for each member, always.
@@ -83,8 +83,9 @@ def newton(
     full Jacobians at the states found, for each form. It can be differentiated again; forward mode
     (`jax.jvp`, `jax.jacfwd`) has no rule. The step itself must have one.
 
-    Nothing chooses this backend by itself. On a CPU it loses against `scan`
-    (`benchmarks/parallel_in_time.py`).
+    Nothing chooses this backend by itself. For a GRU of 4 units over 10,000 steps it was 18 times as fast as
+    the loops on an H200; on a CPU it is slower than they are, but for the gradient of so small a cell in one
+    row (`benchmarks/parallel_in_time.py`).
 
     Args:
       cell: any cell.

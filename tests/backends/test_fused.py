@@ -77,3 +77,28 @@ def test_kernels_of_two_dtypes_are_each_multiplied_in_their_own():
     params = params.replace(recurrent_kernel=params.recurrent_kernel.astype(jnp.bfloat16))
     found, wanted = (sj.unroll(cell, params, xs, carry=carry, method=way)[1] for way in ("fused", "scan"))
     laws.check(found, wanted, 1e-6)
+
+
+@pytest.mark.parametrize("make", [sj.lstm, sj.elman])
+def test_a_few_rows_and_their_inputs_are_one_product_whatever_the_cell_was_wrapped_in(make):
+    cell = make(3)
+    params, xs, carry = laws.example(cell, num_steps=4, batch_shape=(2,))
+
+    def products(**options):
+        def run(params, xs, carry):
+            return sj.unroll(
+                cell, params, xs, carry=carry, method=functools.partial(fused, chunk_size=16), **options
+            )
+
+        return (
+            jax.jit(run)
+            .trace(params, xs, carry)
+            .lower(lowering_platforms=("cpu",))
+            .as_text()
+            .count("dot_general")
+        )
+
+    assert products() == 1
+    assert products(lengths=np.array([4, 2])) == 1
+    # A reset changes the hidden vector before its product, and only that.
+    assert products(resets=np.zeros((4, 2), bool)) == 2
