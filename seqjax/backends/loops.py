@@ -19,6 +19,7 @@ class Loops(NamedTuple):
     Attributes:
       chunk_size: steps whose weight gradients are summed in one product; `None` for all, and the inputs' part
         of the gates computed before the loop instead of inside it.
+      long_chunk_size: the same where rows are so few that many steps are still a small product.
       unroll: steps that one turn of a loop takes.
       kernel_first_from: entries from which on a recurrent kernel is the left operand of its products with a
         few rows; `None` for never.
@@ -26,23 +27,31 @@ class Loops(NamedTuple):
     """
 
     chunk_size: int | None
+    long_chunk_size: int | None
     unroll: int
     kernel_first_from: int | None
     joint: bool
 
+    def steps_of_chunk(self, hidden: Array, num_steps: int) -> int:
+        """How many steps of hidden vectors `[*B, H]` a chunk has, about."""
+        size = self.long_chunk_size if few_rows(hidden, VERY_FEW_ROWS) else self.chunk_size
+        return num_steps if size is None else size
 
-ON_CPU = Loops(chunk_size=16, unroll=1, kernel_first_from=2**19, joint=True)
+
+ON_CPU = Loops(chunk_size=16, long_chunk_size=100, unroll=1, kernel_first_from=2**19, joint=True)
 """So few steps that they stay in the cache; the inputs' part computed ahead would have to be read again."""
-ON_ACCELERATORS = Loops(chunk_size=None, unroll=4, kernel_first_from=None, joint=False)
+ON_ACCELERATORS = Loops(chunk_size=None, long_chunk_size=None, unroll=4, kernel_first_from=None, joint=False)
 """Few large products, and few starts of kernels."""
 
 FEW_ROWS = 64
 """Up to so many rows the forms below were measured to be faster on a CPU."""
+VERY_FEW_ROWS = 32
+"""And up to so many, long chunks."""
 
 
-def few_rows(hidden: Array) -> bool:
+def few_rows(hidden: Array, limit: int = FEW_ROWS) -> bool:
     """Whether hidden vectors `[*B, H]` are known to be of few rows."""
-    return isinstance(hidden.size, int) and hidden.size <= FEW_ROWS * hidden.shape[-1]
+    return isinstance(hidden.size, int) and hidden.size <= limit * hidden.shape[-1]
 
 
 class RecurrentProducts(NamedTuple):
