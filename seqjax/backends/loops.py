@@ -23,7 +23,7 @@ class Loops(NamedTuple):
       unroll: steps that one turn of a loop takes.
       kernel_first_from: entries from which on a recurrent kernel is the left operand of its products with a
         few rows; `None` for never.
-      joint: whether a few rows and their inputs are multiplied together, where gates read only the sum.
+      joint: whether hidden vectors and inputs are multiplied together, where gates read only the sum.
     """
 
     chunk_size: int | None
@@ -44,7 +44,7 @@ ON_ACCELERATORS = Loops(chunk_size=None, long_chunk_size=None, unroll=4, kernel_
 """Few large products, and few starts of kernels."""
 
 FEW_ROWS = 64
-"""Up to so many rows the forms below were measured to be faster on a CPU."""
+"""Up to so many rows large kernels were measured to be faster as left operands on a CPU."""
 VERY_FEW_ROWS = 32
 """And up to so many, long chunks."""
 
@@ -102,7 +102,7 @@ class RecurrentProducts(NamedTuple):
 def joint_parts(
     structure: Gated, params: Params, hidden: Array, loops: Loops
 ) -> Callable[[Any, Array], Any] | None:
-    """Both parts of what gates read as one product, `[x, h] [W; U] + bias`: of few rows, one call takes less.
+    """Both parts of what gates read as one product, `[x, h] [W; U] + bias`: one call takes less than two.
 
     Args:
       structure: a cell's structure.
@@ -112,11 +112,11 @@ def joint_parts(
 
     Returns:
       `(x[*B, D], hidden[*B, H]) -> [*B, G, H']`, with the pairs of `x` around the result; `None` where gates
-      read more than the sum, rows are many, or the kernels differ in dtype.
+      read more than the sum, or the kernels differ in dtype.
     """
     project = structure.project
     is_sum = isinstance(structure.merge, PartsSum) and structure.feedback is unchanged
-    if not (loops.joint and is_sum and isinstance(project, InputProduct) and few_rows(hidden)):
+    if not (loops.joint and is_sum and isinstance(project, InputProduct)):
         return None
     of_inputs, of_hidden, bias = project.kernel(params), structure.recurrent(params), project.bias(params)
     if of_inputs.dtype != of_hidden.dtype:  # each is multiplied in its own

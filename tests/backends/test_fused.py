@@ -80,7 +80,7 @@ def test_kernels_of_two_dtypes_are_each_multiplied_in_their_own():
 
 
 @pytest.mark.parametrize("make", [sj.lstm, sj.elman])
-def test_a_few_rows_and_their_inputs_are_one_product_whatever_the_cell_was_wrapped_in(make):
+def test_hidden_vectors_and_inputs_are_one_product_whatever_the_cell_was_wrapped_in(make):
     cell = make(3)
     params, xs, carry = laws.example(cell, num_steps=4, batch_shape=(2,))
 
