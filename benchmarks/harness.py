@@ -15,6 +15,7 @@ import importlib.metadata
 import math
 import os
 import platform
+import random
 import statistics
 import sys
 import time
@@ -270,8 +271,12 @@ def _take_turns(
     min_rounds: int,
     max_rounds: int,
 ) -> None:
-    """Rounds in which each contender runs once, each round starting with another."""
-    order = list(runs)
+    """Rounds in which each contender runs once, in an order drawn anew.
+
+    Threads of one may still be waiting for work while the next runs (those of torch do), and a fixed order
+    would always do that to the same one.
+    """
+    order, draw = list(runs), random.Random(0)
     gc.collect()
     gc.disable()
     begin = time.perf_counter()
@@ -280,12 +285,12 @@ def _take_turns(
             next_end = (time.perf_counter() - begin) * (number + 1) / max(number, 1)
             if number and next_end > (seconds if number >= min_rounds else 3 * seconds):
                 break
+            draw.shuffle(order)
             for name in order:
                 start_time = time.perf_counter()
                 result = runs[name]()
                 times[name].append(time.perf_counter() - start_time)
                 del result
-            order = order[1:] + order[:1]
     finally:
         gc.enable()
 
