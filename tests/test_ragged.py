@@ -63,8 +63,8 @@ def test_ragged_batch_is_its_sequences(name, reverse, lengths, seed, content):
 
 
 @hypothesis.given(
-    num_steps=st.integers(0, 7),
-    lengths=st.lists(st.integers(0, 7), max_size=4),
+    num_steps=st.sampled_from([0, 1, 7]),  # each of them with each number of rows is compiled
+    lengths=st.lists(st.integers(0, 7), max_size=3),
     seed=st.integers(0, 2**32 - 1),
 )
 def test_reverse_is_its_own_inverse_and_reverses_each_row(num_steps, lengths, seed):

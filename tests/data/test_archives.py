@@ -261,6 +261,7 @@ print(sorted(files))
 """
 
 
+@pytest.mark.slow
 def test_two_processes_at_once(shelf, cache, verses):
     root = Path(sjd.__file__).parents[2]
     script = FETCH_TWICE.format(

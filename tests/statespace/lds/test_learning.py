@@ -179,6 +179,7 @@ def level():
     )
 
 
+@pytest.mark.slow
 def test_the_variances_of_the_nile_by_expectation_maximisation(x64):
     found = lds.fit(level(), NILE, fixed=FIXED, num_iterations=1000, tolerance=1e-9)
     history = np.asarray(found.history)
