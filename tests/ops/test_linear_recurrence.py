@@ -161,6 +161,7 @@ CUTS = {
     "rows and chunks": Cut(lanes=4, rows=2, steps=2, num_chunks=2),
     "plain": Cut(16, 1, 2, 1),
     "chunks": Cut(16, 1, 2, 2),
+    "whole runs": Cut(lanes=4, rows=2, steps=STEPS, num_chunks=1),  # all of a run exists, or nothing of it
 }
 
 
@@ -169,6 +170,7 @@ CUTS = {
     [
         (np.float32, "every axis", "rows and chunks", False),
         (np.float32, "shared by the batch", "plain", True),
+        (np.float32, "every axis", "whole runs", True),
         (np.complex64, "constant", "chunks", True),
     ],
 )
