@@ -6,10 +6,11 @@ from tests import layer_laws as laws
 from tests.marks import slow_except
 from tests.registry import LAYERS, READS_TOKENS
 
-# Those that are made like another one, and the largest.
+# Those that are made like another one or of others, and the largest.
 SLOW = {
     "ar", "bidirectional_average", "bidirectional_stack", "bidirectional_sum", "lstm", "narx",
-    "narx_simulating", "nested", "reversed", "unstructured", "zoneout_affine",
+    "narx_simulating", "nested", "recurrent_dropout", "residual", "reversed", "tdnn", "unstructured",
+    "zoneout_affine",
 }  # fmt: skip
 NAMES = slow_except(sorted(LAYERS), *sorted(LAYERS.keys() - SLOW))
 NOISY = {"zoneout", "zoneout_affine", "recurrent_dropout", "dropout", "dropout_over_time", "nested"}
